@@ -1,0 +1,95 @@
+"""Presets: what a model is (its config) and how it is trained (its recipe)."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from vidgen_lab.core.errors import ArgumentError
+
+DataKind = Literal[
+    "ring", "digits", "moving-digits", "mnist", "fashion-mnist", "moving-mnist", "images", "films", "shards"
+]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data a recipe trains on. Fields that a kind does not use are ignored by it.
+
+    `vidgen_lab.data.build(config, split)` turns it into a data set.
+    """
+
+    kind: DataKind = "digits"
+    size: int = 28  # height and width of an image or a frame, pixels
+    frames: int = 16  # frames a clip
+    digits: int = 1  # moving digits in a clip, 1 or 2
+    color: bool = False  # six colours on three channels, or grey on one
+    subpixel: bool = True  # area-filtered positions, or whole pixels
+    turn: bool = False  # the digit veers left or right at mid-clip
+    stride: int = 1  # films: take every stride-th frame
+    path: Path | None = None  # images, films, shards: the folder; downloaded sets: where to keep them
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """One optimiser and its schedule. The learning rate at a step is a function of the step alone."""
+
+    kind: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    lr: float = 2e-4
+    betas: tuple[float, float] = (0.5, 0.999)  # adam, adamw
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "linear", "cosine"] = "constant"  # from lr to final_lr
+    final_lr: float = 0.0  # where a linear or cosine schedule ends
+    warmup: int = 0  # steps of linear rise from 0
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise ArgumentError(f"lr={self.lr}: the learning rate must be above 0, for instance lr=2e-4.")
+        if not all(0.0 <= beta < 1.0 for beta in self.betas):
+            raise ArgumentError(f"betas={self.betas}: both must be at least 0 and below 1, for instance (0.5, 0.999).")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained. `optimizers` maps the name that a phase asks for to its settings."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    batch_size: int = 64  # rows of the whole batch, over all processes and micro-batches
+    steps: int = 1000
+    optimizers: dict[str, Optimizer] = field(default_factory=lambda: {"main": Optimizer()})
+    clip_norm: float | None = None  # largest norm of a phase's gradient
+    ema_decay: float | None = None  # None: no averaged copy
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    accumulate: int = 1  # micro-batches in a batch
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "steps", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ArgumentError(f"{name}={getattr(self, name)}: must be 1 or more.")
+        if self.batch_size % self.accumulate:
+            raise ArgumentError(
+                f"accumulate={self.accumulate} does not divide batch_size={self.batch_size}. "
+                f"Nearest: batch_size={self.batch_size // self.accumulate * self.accumulate or self.accumulate}."
+            )
+        if self.ema_decay is not None and not 0.0 <= self.ema_decay < 1.0:
+            raise ArgumentError(f"ema_decay={self.ema_decay}: must be at least 0 and below 1, for instance 0.999.")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A config and a recipe that belong together. `note` says what was measured, or that it is an estimate."""
+
+    config: Any
+    recipe: Recipe
+    note: str = ""
+
+    def override(self, **changes: Any) -> "Preset":
+        """A copy with fields of the config or of the recipe replaced. A name that neither has raises ArgumentError."""
+        from vidgen_lab.core.errors import unknown
+
+        config_names, recipe_names = set(self.config.__dataclass_fields__), set(Recipe.__dataclass_fields__)
+        for name in changes:
+            if name not in config_names | recipe_names:
+                raise unknown("setting", name, sorted(config_names | recipe_names))
+        in_config = {name: value for name, value in changes.items() if name in config_names}
+        in_recipe = {name: value for name, value in changes.items() if name not in config_names}
+        return Preset(replace(self.config, **in_config), replace(self.recipe, **in_recipe), self.note)
