@@ -1,0 +1,61 @@
+# Thin: each target is one or two commands that can also be typed by hand.
+# PYTHON=python3.12 picks the interpreter that makes .venv; CONSTRAINTS= installs the newest versions instead of the pinned ones.
+PYTHON ?= python3
+CONSTRAINTS ?= -c constraints.txt
+BIN := .venv/bin
+READY := .venv/ready
+LAB_READY := .venv/lab-ready
+NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.ini --nbval-cell-timeout 300 --ignore=notebooks/student
+
+export OMP_NUM_THREADS = 1
+
+.PHONY: help book test notebooks lab tensorboard versions address clean
+
+help:
+	@echo "make book         build the pages from the committed outputs, and print where they are"
+	@echo "make test         style, import contracts, unit tests, every lab cell, the repository itself"
+	@echo "make notebooks    run every lab again at preset ci and write its outputs, card and set-up cell"
+	@echo "make lab          open the labs in JupyterLab"
+	@echo "make tensorboard  open TensorBoard on runs/"
+	@echo "make versions     unit tests and lab 1 on older torch versions, in fresh environments (long)"
+	@echo "make address URL=https://github.com/OWNER/REPO   change the repository's address everywhere"
+	@echo "make clean        remove what was built; .venv stays"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is too old: Python 3.11 or later is needed. Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install $(CONSTRAINTS) -e '.[book,test]'
+	touch $@
+
+$(LAB_READY): $(READY)
+	$(BIN)/python -m pip install $(CONSTRAINTS) -e '.[teach]'
+	touch $@
+
+book: $(READY)
+	$(BIN)/jupyter-book build . --all -W -n --keep-going --quiet
+	@echo "The book is built: $(CURDIR)/_build/html/index.html"
+
+test: book
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest $(NBVAL) --cov --cov-report=term --cov-fail-under=90
+
+notebooks: $(READY)
+	$(BIN)/python tools/notebooks.py run
+
+lab: $(LAB_READY)
+	$(BIN)/jupyter lab notebooks
+
+tensorboard: $(READY)
+	$(BIN)/tensorboard --logdir runs
+
+versions: $(READY)
+	$(BIN)/python tools/versions.py
+
+address: $(READY)
+	$(BIN)/python tools/address.py $(URL)
+
+clean:
+	rm -rf _build build dist .pytest_cache .ruff_cache .import_linter_cache .coverage *.egg-info

@@ -1,0 +1,209 @@
+"""What the pages need beyond Jupyter Book: numbers and cards out of results/, and clips that play without a network.
+
+- role `result`: `` {result}`gan-ci:metric.value:.2f` `` prints one number of results/gan-ci.json, formatted.
+- directive `result-card`: one manifest of results/ as a small card.
+- directive `clip`: a film embedded in the page; in print, its filmstrip.
+
+A page is built again when a file that it shows has changed. A missing file, key or alt text is a warning, so an error under -W.
+"""
+
+import base64
+import html
+import json
+import mimetypes
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+from sphinx.util.typing import ExtensionMetadata
+
+
+class ResultError(Exception):
+    """A manifest or a key that is not there."""
+
+
+def read_manifest(env: BuildEnvironment, name: str) -> dict[str, Any]:
+    """The manifest results/NAME.json. The page that is being read is built again when the file changes."""
+    path = Path(env.srcdir) / "results" / f"{name.removesuffix('.json')}.json"
+    env.note_dependency(str(path))
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ResultError(f"no file results/{path.name}") from None
+    except json.JSONDecodeError as error:
+        raise ResultError(f"results/{path.name} is not JSON: {error}") from None
+    if not isinstance(manifest, dict):
+        raise ResultError(f"results/{path.name} holds no JSON object")
+    return manifest
+
+
+def look_up(manifest: dict[str, Any], key: str) -> Any:
+    """The value at a dotted key; a whole number counts into a list."""
+    value: Any = manifest
+    for part in key.split("."):
+        try:
+            value = value[int(part)] if isinstance(value, list) else value[part]
+        except (KeyError, IndexError, ValueError, TypeError):
+            there = ", ".join(value) if isinstance(value, dict) else type(value).__name__
+            raise ResultError(f'no "{part}" of "{key}"; there: {there}') from None
+    return value
+
+
+class ResultRole(SphinxRole):
+    """`file:dotted.key` or `file:dotted.key:format`, the format as in Python's `format(value, format)`."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        name, _, rest = self.text.partition(":")
+        key, _, spec = rest.partition(":")
+        try:
+            if not key:
+                raise ResultError("write file:dotted.key or file:dotted.key:format")
+            value = look_up(read_manifest(self.env, name), key)
+            if isinstance(value, dict | list):
+                raise ResultError(f'"{key}" is a {type(value).__name__}, not a number or a text')
+            text = format(value, spec)
+        except (ResultError, ValueError) as error:
+            message = self.inliner.reporter.error(f"result `{self.text}`: {error}", line=self.lineno)
+            return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
+        return [nodes.inline(self.rawtext, text, classes=["result"])], []
+
+
+# What a card shows, in this order: a label, and the keys under which a manifest may hold it.
+ROWS = {
+    "Preset": ("preset",),
+    "Overrides": ("overrides",),
+    "Seed": ("seed",),
+    "Steps": ("steps",),
+    "Device": ("device",),
+    "CPU time": ("cpu_seconds",),
+    "Wall time": ("wall_seconds",),
+    "Peak memory": ("peak_memory_mb",),
+    "Versions": ("versions",),
+    "Measured": ("metric", "metrics"),
+    "Weights (SHA-256)": ("weights_sha256", "sha256"),
+}
+UNITS = {"cpu_seconds": "s", "wall_seconds": "s", "peak_memory_mb": "MB"}
+
+
+def plain(value: Any) -> str:
+    """A value of a manifest in words: four significant digits, `name value` pairs for an object."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {plain(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(plain(item) for item in value)
+    return str(value)
+
+
+class ResultCard(SphinxDirective):
+    """`{result-card} FILE`: a manifest as a card. The manifest must have its command; every other row shows if it is there."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0].strip()
+        try:
+            manifest = read_manifest(self.env, name)
+            command = look_up(manifest, "command")
+        except ResultError as error:
+            raise self.error(f"result-card {name}: {error}") from None
+        card = nodes.container(classes=["result-card"])
+        card += nodes.paragraph("", "", nodes.literal(text=str(command)), classes=["result-card-command"])
+        rows = nodes.field_list()
+        for label, keys in ROWS.items():
+            for key in keys:
+                if manifest.get(key) not in (None, "", {}, []):
+                    rows += nodes.field("", nodes.field_name(text=label), nodes.field_body("", *self.cell(key, manifest)))
+        card += rows
+        return [card]
+
+    def cell(self, key: str, manifest: dict[str, Any]) -> list[nodes.Node]:
+        """The right-hand side of a row: one paragraph, or one for each metric."""
+        value = manifest[key]
+        if "sha256" in key and isinstance(value, str):
+            return [nodes.paragraph("", "", nodes.literal(text=f"{value[:16]}…"))]
+        if key in ("metric", "metrics") and isinstance(value, list):
+            return [nodes.paragraph(text=plain(item)) for item in value]
+        return [nodes.paragraph(text=f"{plain(value)} {UNITS.get(key, '')}".rstrip())]
+
+
+class clip(nodes.General, nodes.Element):  # noqa: N801, a node is named as its directive
+    """A film. Its children are the filmstrip for print and, if there is one, the caption."""
+
+
+class Clip(SphinxDirective):
+    """`{clip} film.mp4` with `:alt:` (what moves, in words) and `:poster:` (the filmstrip, a PNG). The content is the caption.
+
+    Paths are relative to the page, or to the book's root if they begin with a slash.
+    """
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+    option_spec = {"alt": directives.unchanged, "poster": directives.unchanged, "width": directives.length_or_percentage_or_unitless}
+
+    def run(self) -> list[nodes.Node]:
+        film = self.arguments[0].strip()
+        alt, poster = (self.options.get(name, "").strip() for name in ("alt", "poster"))
+        if not alt:
+            raise self.error(f"clip {film}: give :alt:, a sentence that says what moves.")
+        if not poster:
+            raise self.error(f"clip {film}: give :poster:, the filmstrip that print shows instead.")
+        for name in (film, poster):
+            relative, path = self.env.relfn2path(name)
+            self.env.note_dependency(relative)
+            if not Path(path).is_file():
+                raise self.error(f"clip {film}: there is no file {relative}.")
+        node = clip(film=self.env.relfn2path(film)[1], alt=alt, width=self.options.get("width", ""))
+        node += nodes.image(uri=poster, alt=alt, classes=["clip-print"])
+        if self.content:
+            node += nodes.caption("", "", *self.parse_inline(" ".join(self.content))[0])
+        self.set_source_info(node)
+        return [node]
+
+
+def visit_clip_html(self: Any, node: clip) -> None:
+    film = Path(node["film"])
+    kind = mimetypes.guess_type(film.name)[0] or "video/mp4"
+    data = base64.b64encode(film.read_bytes()).decode("ascii")
+    style = f' style="width: {html.escape(node["width"])}"' if node["width"] else ""
+    self.body.append(
+        f'<figure class="clip"><video controls loop muted playsinline preload="auto" '
+        f'aria-label="{html.escape(node["alt"])}"{style} src="data:{kind};base64,{data}"></video>'
+    )
+
+
+def depart_clip_html(self: Any, node: clip) -> None:
+    self.body.append("</figure>\n")
+
+
+def visit_clip_latex(self: Any, node: clip) -> None:
+    self.body.append("\n\\begin{figure}[htbp]\\centering\n")
+
+
+def depart_clip_latex(self: Any, node: clip) -> None:
+    self.body.append("\n\\end{figure}\n")
+
+
+def visit_clip_text(self: Any, node: clip) -> None:
+    pass
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    app.add_role("result", ResultRole())
+    app.add_directive("result-card", ResultCard)
+    app.add_directive("clip", Clip)
+    app.add_node(
+        clip,
+        html=(visit_clip_html, depart_clip_html),
+        latex=(visit_clip_latex, depart_clip_latex),
+        text=(visit_clip_text, visit_clip_text),
+    )
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
