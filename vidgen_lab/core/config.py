@@ -1,10 +1,12 @@
 """Presets: what a model is (its config) and how it is trained (its recipe)."""
 
-from dataclasses import dataclass, field, replace
+import types
+import typing
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from vidgen_lab.core.errors import ArgumentError
+from vidgen_lab.core.errors import ArgumentError, unknown
 
 DataKind = Literal[
     "ring", "digits", "moving-digits", "mnist", "fashion-mnist", "moving-mnist", "images", "films", "shards"
@@ -84,8 +86,6 @@ class Preset:
 
     def override(self, **changes: Any) -> "Preset":
         """A copy with fields of the config or of the recipe replaced. A name that neither has raises ArgumentError."""
-        from vidgen_lab.core.errors import unknown
-
         config_names, recipe_names = set(self.config.__dataclass_fields__), set(Recipe.__dataclass_fields__)
         for name in changes:
             if name not in config_names | recipe_names:
@@ -93,3 +93,41 @@ class Preset:
         in_config = {name: value for name, value in changes.items() if name in config_names}
         in_recipe = {name: value for name, value in changes.items() if name not in config_names}
         return Preset(replace(self.config, **in_config), replace(self.recipe, **in_recipe), self.note)
+
+
+def to_json(settings: Any) -> dict[str, Any]:
+    """A config or recipe as plain JSON values."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        return str(value) if isinstance(value, Path) else value
+
+    return plain(asdict(settings))
+
+
+def from_json(cls: type, values: dict[str, Any]) -> Any:
+    """The dataclass `cls` from what `to_json` wrote. A field that `cls` does not have raises ArgumentError."""
+    hints = typing.get_type_hints(cls)
+    for name in values:
+        if name not in hints:
+            raise unknown(f"field of {cls.__name__}", name, hints)
+    return cls(**{name: _restore(hints[name], value) for name, value in values.items()})
+
+
+def _restore(hint: Any, value: Any) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if value is None:
+        return None
+    if origin in (typing.Union, types.UnionType):
+        return _restore(next(arg for arg in args if arg is not type(None)), value)
+    if is_dataclass(hint):
+        return from_json(hint, value)
+    if origin is dict:
+        return {key: _restore(args[1], item) for key, item in value.items()}
+    if origin is tuple:
+        item_hints = [args[0]] * len(value) if args[-1] is Ellipsis else args
+        return tuple(_restore(item_hint, item) for item_hint, item in zip(item_hints, value, strict=True))
+    return Path(value) if hint is Path else value

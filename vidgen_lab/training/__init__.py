@@ -1,0 +1,6 @@
+"""One loop that trains every model: on one CPU thread, one GPU, or many under torchrun."""
+
+from vidgen_lab.training.log import History, read_log
+from vidgen_lab.training.loop import build_optimizers, fit, initialise, set_learning_rate, update_average
+
+__all__ = ["History", "build_optimizers", "fit", "initialise", "read_log", "set_learning_rate", "update_average"]

@@ -1,0 +1,363 @@
+"""The training loop, for every model and any number of processes.
+
+One step takes one batch through the model's phases. A phase runs the model forward on each micro-batch, sums the gradients
+and takes one optimiser step. Everything random comes from (seed, step), so that a run killed at any moment and resumed
+ends with the very same weights.
+
+    python train.py                              one process
+    torchrun --nproc_per_node 4 train.py         four, with a quarter of each batch
+"""
+
+import contextlib
+import json
+import math
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
+from accelerate.utils import gather_object
+from torch import Tensor
+
+from vidgen_lab import data as datasets
+from vidgen_lab.core import (
+    ArgumentError,
+    Batch,
+    CheckpointError,
+    DataConfig,
+    Draw,
+    Losses,
+    Model,
+    NonFiniteError,
+    Optimizer,
+    Recipe,
+    fold,
+    read_weights,
+    write_weights,
+)
+from vidgen_lab.core.config import to_json
+from vidgen_lab.training.log import History, RunLog
+from vidgen_lab.training.state import last_good, load_state, read_json, save_state, step_folders, write_json
+
+
+def fit(
+    model: Model,
+    data: Any = None,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    out: Path | str | None = None,
+    resume: bool = False,
+    save_every: int | None = None,
+    init_from: Path | str | None = None,
+    device: str | None = None,
+    callback: Callable[[int, Model, dict[str, float]], None] | None = None,
+    progress: bool = True,
+    workers: int = 0,
+) -> History:
+    """Trains the model in place and returns one record of losses a step.
+
+    Args:
+        model: with a recipe (`create_model` gives one).
+        data: a data set, a DataConfig, or None for the recipe's.
+        steps: length of the run; None: as the recipe says.
+        seed: of the data order and of every draw.
+        out: folder for states, logs, sample grids and the finished model; None: nothing is written.
+        resume: go on from the last state in `out`; with none there, start at step 0.
+        save_every: steps between states; None: a tenth of the run.
+        init_from: weights file or run folder; tensors of equal name and shape are taken from it before step 0.
+        device: "cpu", or None for what accelerate finds (a GPU where there is one).
+        callback: called after each step, on the main process, with (step, model, record).
+        progress: show a bar.
+        workers: processes that prepare batches; 0: this one.
+
+    Raises:
+        ArgumentError: settings that cannot work.
+        NonFiniteError: a loss became NaN or infinite; weights are as before that phase, the last good state is kept.
+        CheckpointError: a state cannot be written or read.
+    """
+    if model.recipe is None:
+        raise ArgumentError(f'{model.name} has no recipe. Build it with create_model("{model.name}", preset="ci").')
+    if not model.phases:
+        raise ArgumentError(f"{model.name} lists no phases: there is nothing to train.")
+    recipe = replace(model.recipe, **({"steps": steps} if steps else {}))
+    out = Path(out) if out is not None else None
+    save_every = save_every or max(1, recipe.steps // 10)
+    accelerator = _accelerator(recipe, device)
+    rank, world = accelerator.process_index, accelerator.num_processes
+    if recipe.batch_size % (world * recipe.accumulate):
+        raise ArgumentError(
+            f"batch_size={recipe.batch_size} cannot be split over {world} processes and {recipe.accumulate} micro-batches. "
+            f"Use a multiple of {world * recipe.accumulate}."
+        )
+
+    model.to(accelerator.device)
+    if init_from is not None:
+        initialise(model, init_from)
+    if recipe.ema_decay is not None and model.ema is None:
+        model.ema = {name: tensor.detach().clone() for name, tensor in model.averaged_tensors().items()}
+    optimizers = build_optimizers(model, recipe)
+    start, state = _open_run(model, recipe, optimizers, out, seed, resume, accelerator)
+    dataset = datasets.build(data or recipe.data) if data is None or isinstance(data, DataConfig) else data
+    positions = state.get("positions")
+    if positions and len(positions) != world:
+        raise CheckpointError(f"{out}: the state was saved by {len(positions)} processes; resume it with as many, not {world}.")
+    stream = datasets.batches(
+        dataset,
+        recipe.batch_size,
+        seed=seed,
+        start=positions[rank] if positions else None,
+        rank=rank,
+        world=world,
+        workers=workers,
+    )
+    held_out = _held_out(model, data, recipe, seed) if model.validates else None
+    wrapped, *prepared = accelerator.prepare(model, *optimizers.values())
+    stepping = dict(zip(optimizers, prepared, strict=True))
+    log = RunLog(out, start, recipe.steps, f"{model.name}/{model.preset}", progress) if rank == 0 else None
+    best = state.get("best")
+
+    model.train()
+    try:
+        for step in range(start, recipe.steps):
+            batch = _to_device(next(stream), accelerator.device)
+            record: dict[str, float] = {"step": step}
+            updated: set[str] = set()
+            for phase in model.phases:
+                if step % phase.every:
+                    continue
+                name = phase.optimizer_name
+                set_learning_rate(stepping[name], recipe.optimizers[name], step, recipe.steps)
+                for micro in range(recipe.accumulate):
+                    torch.manual_seed(fold(seed, step, phase.name, rank, micro))  # dropout repeats on resume
+                    draw = Draw(
+                        seed, step, recipe.steps,
+                        shard=rank * recipe.accumulate + micro, shards=world * recipe.accumulate,
+                        device=str(accelerator.device),
+                    )  # fmt: skip
+                    last = micro == recipe.accumulate - 1
+                    with contextlib.nullcontext() if last else accelerator.no_sync(wrapped):
+                        losses = wrapped(phase.name, _rows(batch, micro, recipe.accumulate), draw)
+                        _add_to_record(record, phase.name, losses, accelerator, recipe.accumulate)
+                        _check_finite(record, phase.name, step, out)
+                        accelerator.backward(losses.total / recipe.accumulate)
+                if recipe.clip_norm is not None:
+                    accelerator.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], recipe.clip_norm)
+                stepping[name].step()
+                stepping[name].zero_grad()
+                model.after_step(phase.name, draw)
+                updated.update(phase.updates)
+            if recipe.ema_decay is not None and updated & set(model.averaged):
+                update_average(model, min(recipe.ema_decay, (1 + step) / (10 + step)))
+            if log:
+                log.step(record)
+                if callback:
+                    callback(step, model, record)
+            if out is not None and ((step + 1) % save_every == 0 or step + 1 == recipe.steps):
+                if held_out is not None:
+                    best = _validate(model, held_out, accelerator, seed, step + 1, best)
+                extra = {"best": best, "positions": gather_object([stream.position])}
+                if log:
+                    save_state(out, step + 1, model, optimizers, extra)
+                    log.samples(model, step + 1, out)
+                accelerator.wait_for_everyone()
+    finally:
+        if log:
+            log.close()
+        accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)  # undo the mixed-precision wrapper
+        model.requires_grad_(True)
+        for name in model.frozen:
+            getattr(model, name).requires_grad_(False)
+    if out is not None and rank == 0:
+        if best and best["step"] != recipe.steps:
+            load_state(out / "checkpoints" / f"step-{best['step']:08d}", model)
+        write_weights(model, out / "model.safetensors")
+    return log.history if log else []
+
+
+def build_optimizers(model: Model, recipe: Recipe) -> dict[str, torch.optim.Optimizer]:
+    """One optimiser for each name that the phases ask for, over the children that they update."""
+    children: dict[str, list[str]] = {}
+    for phase in model.phases:
+        if phase.optimizer_name not in recipe.optimizers:
+            raise ArgumentError(
+                f'phase "{phase.name}" of {model.name} asks for the optimiser "{phase.optimizer_name}"; '
+                f"the recipe has {', '.join(recipe.optimizers)}."
+            )
+        names = children.setdefault(phase.optimizer_name, [])
+        names += [child for child in phase.updates if child not in names]
+    built = {}
+    for name, updated in children.items():
+        settings = recipe.optimizers[name]
+        parameters = [p for child in updated for p in getattr(model, child).parameters()]
+        common = {"lr": settings.lr, "weight_decay": settings.weight_decay}
+        match settings.kind:
+            case "adam":
+                built[name] = torch.optim.Adam(parameters, betas=settings.betas, **common)
+            case "adamw":
+                built[name] = torch.optim.AdamW(parameters, betas=settings.betas, **common)
+            case "rmsprop":
+                built[name] = torch.optim.RMSprop(parameters, **common)
+            case "sgd":
+                built[name] = torch.optim.SGD(parameters, **common)
+    return built
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, steps: int) -> None:
+    """Sets the rate of this step: warm-up, then constant, linear or cosine to `final_lr`."""
+    progress = min(1.0, max(0, step - settings.warmup) / max(1, steps - settings.warmup))
+    left = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[settings.schedule]
+    rate = settings.final_lr + (settings.lr - settings.final_lr) * left
+    if step < settings.warmup:
+        rate = settings.lr * (step + 1) / settings.warmup
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+@torch.no_grad()
+def update_average(model: Model, decay: float) -> None:
+    """Moves the averaged parameters towards the live ones; copies buffers and integers."""
+    parameters = dict(model.named_parameters())
+    for name, live in model.averaged_tensors().items():
+        if name in parameters:
+            model.ema[name].lerp_(live, 1 - decay)  # eq. (gan-ema)
+        else:
+            model.ema[name].copy_(live)
+
+
+def initialise(model: Model, source: Path | str) -> list[str]:
+    """Takes every tensor of equal name and shape from a weights file or a finished run; returns the names taken.
+
+    A network that grows is trained by several `fit` calls, each starting from the one before.
+    """
+    path = Path(source) / "model.safetensors" if Path(source).is_dir() else Path(source)
+    own = model.state_dict()
+    taken = {name: t for name, t in read_weights(path).tensors.items() if name in own and own[name].shape == t.shape}
+    if not taken:
+        raise CheckpointError(f"{path} shares no tensor of equal name and shape with {model.name}. Choose another init_from.")
+    model.load_state_dict({**own, **taken})
+    return sorted(taken)
+
+
+def _accelerator(recipe: Recipe, device: str | None) -> Accelerator:
+    if device not in (None, "cpu", "cuda", "mps"):
+        raise ArgumentError(f'device="{device}": use "cpu", or leave it out to take the GPU where there is one.')
+    if device in ("cuda", "mps") and not getattr(torch, device if device == "cuda" else "mps").is_available():
+        raise ArgumentError(f'device="{device}": this machine has none. Use device="cpu".')
+    if AcceleratorState._shared_state:  # a second run in one process may want another precision or device
+        AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
+    return Accelerator(
+        cpu=device == "cpu",
+        mixed_precision=recipe.precision,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+
+
+def _open_run(
+    model: Model,
+    recipe: Recipe,
+    optimizers: dict[str, torch.optim.Optimizer],
+    out: Path | None,
+    seed: int,
+    resume: bool,
+    accelerator: Accelerator,
+) -> tuple[int, dict[str, Any]]:
+    """Where the run starts: step 0 of a new run, or the last state of the one in `out`."""
+    if out is None:
+        if resume:
+            raise ArgumentError("resume=True needs out=FOLDER, the folder of the run to go on with.")
+        return 0, {}
+    folders = step_folders(out)
+    if folders and not resume:
+        raise ArgumentError(f"{out} already holds a run ({folders[-1].name}). Add --resume to go on with it, or choose another --out.")
+    run = {
+        "model": model.name,
+        "preset": model.preset,
+        "config": to_json(model.config),
+        "recipe": to_json(recipe),
+        "seed": seed,
+    }
+    if folders:
+        _check_same_run(read_json(out / "run.json"), run, out)
+        state = load_state(folders[-1], model, optimizers)
+        if state["step"] > recipe.steps:
+            raise ArgumentError(f"{out} is at step {state['step']}, beyond steps={recipe.steps}. Ask for more steps.")
+        return state["step"], state
+    if accelerator.is_main_process:
+        versions = {"python": platform.python_version(), "torch": torch.__version__}
+        write_json(out / "run.json", {**run, "versions": versions, "processes": accelerator.num_processes})
+    accelerator.wait_for_everyone()
+    return 0, {}
+
+
+def _check_same_run(saved: dict[str, Any], asked: dict[str, Any], out: Path) -> None:
+    """A resumed run is the same run; only its length may change."""
+
+    def flat(values: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+        if isinstance(values, dict):
+            for key, value in values.items():
+                yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix.rstrip("."), json.dumps(values)
+
+    before = dict(flat({key: saved.get(key) for key in asked}))
+    for key, value in flat(asked):
+        if before.get(key) != value and key not in ("recipe.steps", "preset"):
+            raise ArgumentError(f"{out} was trained with {key}={before.get(key)}, not {value}. Resume with the same, or choose another --out.")
+
+
+def _to_device(batch: Batch, device: torch.device) -> dict[str, Any]:
+    return {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
+
+
+def _rows(batch: dict[str, Any], micro: int, micros: int) -> dict[str, Any]:
+    """The rows of one micro-batch."""
+    if micros == 1:
+        return batch
+    rows = {key: len(value) // micros for key, value in batch.items()}
+    return {key: value[micro * rows[key] : (micro + 1) * rows[key]] for key, value in batch.items()}
+
+
+def _add_to_record(record: dict[str, float], phase: str, losses: Losses, accelerator: Accelerator, micros: int) -> None:
+    """Adds this micro-batch's share to the record: means over processes and micro-batches."""
+    numbers = {**losses.terms, **losses.log}
+    values = torch.stack([value.detach().float() for value in numbers.values()]) / micros
+    for name, value in zip(numbers, accelerator.reduce(values, "mean").tolist(), strict=True):
+        record[f"{phase}/{name}"] = record.get(f"{phase}/{name}", 0.0) + value
+
+
+def _check_finite(record: dict[str, float], phase: str, step: int, out: Path | None) -> None:
+    for name, value in record.items():
+        if not math.isfinite(value):
+            raise NonFiniteError(
+                f"step {step}: {name} is {value}; stopped before the {phase} update. {last_good(out)} "
+                "Lower the learning rate, add clip_norm, or train without mixed precision."
+            )
+
+
+def _held_out(model: Model, data: Any, recipe: Recipe, seed: int) -> list[Batch]:
+    """Up to four batches that validation sees each time."""
+    config = recipe.data if data is None else data
+    if not isinstance(config, DataConfig):
+        raise ArgumentError(f"{model.name} keeps the best state by a held-out loss: give data as a DataConfig, which has a test split.")
+    dataset = datasets.build(config, split="test")
+    stream = datasets.batches(dataset, min(recipe.batch_size, len(dataset)), seed=seed)
+    return [next(stream) for _ in range(4)]
+
+
+def _validate(
+    model: Model, batches: list[Batch], accelerator: Accelerator, seed: int, step: int, best: dict[str, float] | None
+) -> dict[str, float]:
+    """The better of `best` and now, by the mean held-out loss (the same batches and draws each time)."""
+    with model.inference():
+        values = [
+            float(model.validation_loss(_to_device(batch, accelerator.device), Draw(seed, i, device=str(accelerator.device)).at("validation")))
+            for i, batch in enumerate(batches)
+        ]
+    value = sum(values) / len(values)
+    return {"step": step, "value": value} if best is None or value < best["value"] else best
+

@@ -1,0 +1,166 @@
+"""The zoo: from a name to a model. One row for each model of the course."""
+
+import importlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vidgen_lab.core import ArgumentError, CheckpointError, Model, Recipe, read_weights, unknown
+from vidgen_lab.core.config import from_json
+from vidgen_lab.core.weights import sha256
+
+FILES = Path(__file__).parent / "files"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row: what the model is and where it is taught."""
+
+    name: str
+    source: str  # module:class
+    summary: str
+    chapter: str  # page of the book
+    paper: str  # bibliography key
+    weights: str = ""  # shipped file in vidgen_lab/zoo/files, "" for none
+
+    @property
+    def model_class(self) -> type[Model]:
+        module, _, cls = self.source.partition(":")
+        return getattr(importlib.import_module(module), cls)
+
+    @property
+    def presets(self) -> tuple[str, ...]:
+        return tuple(self.model_class.presets)
+
+
+ENTRIES = {
+    entry.name: entry
+    for entry in (
+        Entry(
+            "gan",
+            "vidgen_lab.models.gan:GAN",
+            "an MLP generator against an MLP discriminator",
+            "foundations/gan",
+            "goodfellow2014gan",
+            "gan-ci.safetensors",
+        ),
+        Entry(
+            "digits-2d",
+            "vidgen_lab.models.digits2d:Digits2d",
+            "a digit classifier; its class probabilities and features measure image generators",
+            "foundations/gan",
+            "lecun1998gradient",
+            "digits-2d-ci.safetensors",
+        ),
+    )
+}
+
+
+def list_models() -> Sequence[Entry]:
+    """All rows, in the order of the course."""
+    return tuple(ENTRIES.values())
+
+
+def entry(name: str) -> Entry:
+    """The row of that name. ArgumentError names the nearest for any other."""
+    if name not in ENTRIES:
+        raise unknown("model", name, ENTRIES, "vidgen list shows all")
+    return ENTRIES[name]
+
+
+def create_model(name: str, preset: str = "ci", seed: int = 0, **overrides: Any) -> Model:
+    """A fresh model, initialised under its own seed (torch's global generator is left as it was).
+
+    Args:
+        name: a name in the zoo.
+        preset: "paper", "gpu", "ci", ... as `vidgen list` shows.
+        overrides: any field of the preset's config or recipe, for instance `latent_dim=32, batch_size=16`.
+
+    Under `with torch.device("meta"):` it is built without memory, for counting parameters.
+    """
+    row = entry(name)
+    if preset not in row.presets:
+        raise unknown(f"preset of {name}", preset, row.presets)
+    chosen = row.model_class.presets[preset].override(**overrides)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = row.model_class(chosen.config, chosen.recipe)
+    model.preset = preset
+    return model
+
+
+def load_model(path: Path | str) -> Model:
+    """The model in a weights file, or in a finished or unfinished run folder, ready to sample.
+
+    A network that the file does not hold raises CheckpointError when it is called.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise CheckpointError(f"no checkpoint at {path}. vidgen train NAME --out {path} makes one.")
+    if path.is_dir():
+        if not (path / "model.safetensors").exists():
+            return _load_unfinished(path)
+        path = path / "model.safetensors"
+    weights = read_weights(path)
+    cls = entry(weights.model).model_class
+    try:
+        recipe = from_json(Recipe, weights.recipe) if weights.recipe else None
+        model = cls(from_json(type(next(iter(cls.presets.values())).config), weights.config), recipe)
+    except (ArgumentError, TypeError) as error:
+        raise CheckpointError(f"{path} was written by another version of {weights.model}: {error}") from error
+    model.preset = weights.preset
+    held = {name.split(".")[0] for name in weights.tensors}
+    for name, child in list(model.named_children()):
+        if name not in held and any(True for _ in child.parameters()):
+            setattr(model, name, _Absent(name, path))
+    model.load_state_dict(weights.tensors)
+    return model.eval()
+
+
+def load_pretrained(name: str) -> Model:
+    """A model with the weights that ship with the package. The file's SHA-256 is checked first.
+
+    Raises:
+        ArgumentError: unknown name, or nothing is shipped for it.
+        CheckpointError: the file is not the one that was shipped.
+    """
+    row = entry(name)
+    if not row.weights:
+        shipped = [e.name for e in ENTRIES.values() if e.weights]
+        raise ArgumentError(f"{name} ships no weights; these do: {', '.join(shipped)}. vidgen train {name} makes your own.")
+    path = FILES / row.weights
+    expected = json.loads((FILES / "SHA256.json").read_text()).get(row.weights)
+    if not path.exists() or sha256(path) != expected:
+        raise CheckpointError(f"{path} is missing or is not the file that was shipped (its SHA-256 differs). Reinstall the package.")
+    return load_model(path)
+
+
+def _load_unfinished(run: Path) -> Model:
+    """The last state of a run that has not ended yet."""
+    from vidgen_lab.training.state import load_state, read_json, step_folders
+
+    folders = step_folders(run)
+    if not folders:
+        raise CheckpointError(f"{run} holds neither model.safetensors nor a saved state.")
+    saved = read_json(run / "run.json")
+    cls = entry(saved["model"]).model_class
+    config = from_json(type(next(iter(cls.presets.values())).config), saved["config"])
+    model = cls(config, from_json(Recipe, saved["recipe"]))
+    model.preset = saved["preset"]
+    load_state(folders[-1], model)
+    return model.eval()
+
+
+class _Absent(torch.nn.Module):
+    """Stands where a weights file holds no network."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__()
+        self._message = f"{path} holds no {name}: it was saved for sampling only. Train the model to get one."
+
+    def forward(self, *args: Any) -> None:
+        raise CheckpointError(self._message)
