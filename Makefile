@@ -43,7 +43,7 @@ test: book
 	$(BIN)/python -m pytest $(NBVAL) --cov --cov-report=term --cov-fail-under=90
 
 notebooks: $(READY)
-	$(BIN)/python tools/notebooks.py run
+	$(BIN)/python tools/labs.py run
 
 lab: $(LAB_READY)
 	$(BIN)/jupyter lab notebooks

@@ -4,7 +4,8 @@
 - directive `result-card`: one manifest of results/ as a small card.
 - directive `clip`: a film embedded in the page; in print, its filmstrip.
 
-A page is built again when a file that it shows has changed. A missing file, key or alt text is a warning, so an error under -W.
+A page is built again when a file that it shows has changed. A missing file, key or alt text is reported, which ends
+a build under -W.
 """
 
 import base64
@@ -103,7 +104,7 @@ def plain(value: Any) -> str:
 
 
 class ResultCard(SphinxDirective):
-    """`{result-card} FILE`: a manifest as a card. The manifest must have its command; every other row shows if it is there."""
+    """`{result-card} FILE`: a manifest as a card. It must have its command; every other row shows if it is there."""
 
     required_arguments = 1
 
@@ -120,7 +121,9 @@ class ResultCard(SphinxDirective):
         for label, keys in ROWS.items():
             for key in keys:
                 if manifest.get(key) not in (None, "", {}, []):
-                    rows += nodes.field("", nodes.field_name(text=label), nodes.field_body("", *self.cell(key, manifest)))
+                    rows += nodes.field(
+                        "", nodes.field_name(text=label), nodes.field_body("", *self.cell(key, manifest))
+                    )
         card += rows
         return [card]
 
@@ -139,15 +142,19 @@ class clip(nodes.General, nodes.Element):  # noqa: N801, a node is named as its 
 
 
 class Clip(SphinxDirective):
-    """`{clip} film.mp4` with `:alt:` (what moves, in words) and `:poster:` (the filmstrip, a PNG). The content is the caption.
+    """`{clip} film.mp4` with `:alt:` (what moves, in words) and `:poster:` (the filmstrip, a PNG).
 
-    Paths are relative to the page, or to the book's root if they begin with a slash.
+    The content is the caption. Paths are relative to the page, or to the book's root if they begin with a slash.
     """
 
     required_arguments = 1
     final_argument_whitespace = True
     has_content = True
-    option_spec = {"alt": directives.unchanged, "poster": directives.unchanged, "width": directives.length_or_percentage_or_unitless}
+    option_spec = {
+        "alt": directives.unchanged,
+        "poster": directives.unchanged,
+        "width": directives.length_or_percentage_or_unitless,
+    }
 
     def run(self) -> list[nodes.Node]:
         film = self.arguments[0].strip()
