@@ -1,0 +1,54 @@
+"""Scores of sets of samples: the inception-style score, classes hit, modes covered."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vidgen_lab.core import ArgumentError
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A value and how it was measured. `reference` is what real data score under the same protocol."""
+
+    name: str
+    value: float
+    protocol: dict[str, Any] = field(default_factory=dict)
+    reference: float | None = None
+
+
+def inception_score(logits: Tensor) -> float:
+    """exp E_x KL(p(y|x) || p(y)): 1 when the classifier sees nothing, K when it sees K classes surely and equally often.
+
+    Args:
+        logits: `(N, K)` of any classifier. A toy classifier gives a toy score: name it so.
+
+    Source: salimans2016improved, with one split.
+    """
+    if logits.dim() != 2 or len(logits) < 2:
+        raise ArgumentError(f"logits of shape {tuple(logits.shape)}: give (N, K) with two samples or more.")
+    if not torch.isfinite(logits).all():
+        raise ArgumentError("logits hold NaN or infinity: look at the samples before you score them.")
+    log_p = logits.double().log_softmax(1)  # (N, K)
+    log_marginal = log_p.logsumexp(0) - math.log(len(log_p))  # (K,)
+    return (log_p.exp() * (log_p - log_marginal)).sum(1).mean().exp().item()  # eq. (gan-score)
+
+
+def class_shares(logits: Tensor) -> Tensor:
+    """Share of samples that the classifier puts in each class: `(N, K) -> (K,)`, summing to 1."""
+    return torch.bincount(logits.argmax(1), minlength=logits.shape[1]) / len(logits)
+
+
+def modes_covered(points: Tensor, centres: Tensor, radius: float, share: float = 0.02) -> tuple[int, float]:
+    """Modes that hold at least `share` of the points within `radius`, and the share of points near any mode.
+
+    Args:
+        points: `(N, 2)`. centres: `(K, 2)`.
+    """
+    distance, nearest = torch.cdist(points, centres).min(1)  # (N,), (N,)
+    near = distance <= radius
+    counts = torch.bincount(nearest[near], minlength=len(centres))
+    return int((counts >= share * len(points)).sum()), near.float().mean().item()
