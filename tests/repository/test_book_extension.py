@@ -1,0 +1,168 @@
+"""The role and the directives of book/_ext, in a small Sphinx project of their own."""
+
+import io
+import json
+import re
+import struct
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+ROOT = Path(__file__).resolve().parents[2]
+MANIFEST = {
+    "command": "vidgen train gan --preset ci --seed 3",
+    "preset": "ci",
+    "seed": 3,
+    "steps": 1000,
+    "device": "CPU, one thread",
+    "cpu_seconds": 41.26,
+    "peak_memory_mb": 812,
+    "versions": {"torch": "2.15.0"},
+    "metric": {"name": "digit score", "value": 6.1234, "floor": 8.9},
+    "weights_sha256": "0123456789abcdef" * 4,
+    "rows": [{"loss": "hinge", "modes": 8}],
+}
+
+
+def one_pixel() -> bytes:
+    """A black PNG."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b"")
+
+
+class Project:
+    """Pages to build: `index` and `deep/down/page`, with a manifest, a film and its filmstrip."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source, self.out = folder / "source", folder / "out"
+        for name in ("results", "book/_static", "deep/down"):
+            (self.source / name).mkdir(parents=True)
+        self.manifest(MANIFEST)
+        (self.source / "book/_static/clip.mp4").write_bytes(b"a film")
+        (self.source / "book/_static/strip.png").write_bytes(one_pixel())
+
+    def manifest(self, value: object) -> None:
+        (self.source / "results/gan-ci.json").write_text(json.dumps(value))
+
+    def build(self, page: str | None = None, builder: str = "html") -> str:
+        """Build, and return the warnings. `page` becomes the text of deep/down/page."""
+        if page is not None:
+            (self.source / "index.md").write_text("# Index\n\n```{toctree}\ndeep/down/page\n```\n")
+            (self.source / "deep/down/page.md").write_text(f"# Page\n\n{page}\n")
+        warnings = io.StringIO()
+        with patch_docutils(), docutils_namespace():
+            app = Sphinx(
+                self.source,
+                confdir=None,
+                outdir=self.out / builder,
+                doctreedir=self.out / "doctrees",
+                buildername=builder,
+                confoverrides={"extensions": ["myst_parser", "vidgen_book"], "html_theme": "basic"},
+                status=None,
+                warning=warnings,
+            )
+            app.build()
+        return re.sub(r"\x1b\[[0-9;]*m", "", warnings.getvalue())
+
+    def page(self) -> str:
+        return (self.out / "html/deep/down/page.html").read_text()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+CLIP = (
+    "```{clip} /book/_static/clip.mp4\n:alt: A digit bounces\n:poster: /book/_static/strip.png\nThe *first* draw.\n```"
+)
+
+
+def test_a_number_comes_out_of_its_manifest_in_the_format_asked_for(project):
+    assert project.build("score {result}`gan-ci:metric.value:.2f`, row {result}`gan-ci:rows.0.modes`") == ""
+    assert 'score <span class="result">6.12</span>, row <span class="result">8</span>' in project.page()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("gan-ci:metric.valu:.2f", 'no "valu"'),
+        ("gan-ci:rows.7.modes", 'no "7"'),
+        ("absent:metric.value", "no file results/absent.json"),
+        ("gan-ci:metric", "not a number"),
+        ("gan-ci:command:.2f", "format code"),
+        ("gan-ci", "write file:dotted.key"),
+    ],
+)
+def test_a_result_that_is_not_there_is_a_warning(project, text, reason):
+    warnings = project.build(f"{{result}}`{text}`")
+    assert reason in warnings and "page.md:3" in warnings
+
+
+def test_a_changed_manifest_rebuilds_the_page(project):
+    project.build("score {result}`gan-ci:metric.value:.2f`")
+    time.sleep(0.01)  # the build compares times of change
+    project.manifest({**MANIFEST, "metric": {"value": 7.0}})
+    project.build()
+    assert "7.00" in project.page() and "6.12" not in project.page()
+
+
+def test_a_card_shows_what_its_manifest_has(project):
+    assert project.build("```{result-card} gan-ci\n```") == ""
+    page = re.sub(r"<[^>]+>", "", project.page())
+    for shown in (
+        MANIFEST["command"],
+        "41.26 s",
+        "812 MB",
+        "torch 2.15.0",
+        "value 6.123",
+        "floor 8.9",
+        "0123456789abcdef…",
+    ):
+        assert shown in page
+    assert "Wall time" not in page
+
+
+def test_a_card_needs_the_command(project):
+    project.manifest({"preset": "ci"})
+    assert 'no "command"' in project.build("```{result-card} gan-ci\n```")
+
+
+def test_a_clip_is_embedded_so_that_it_plays_at_any_depth(project):
+    assert project.build(CLIP) == ""
+    video = re.search(r"<video[^>]*>", project.page())[0]
+    for attribute in ("controls", "loop", "muted", "playsinline", 'aria-label="A digit bounces"'):
+        assert attribute in video
+    assert "data:video/mp4;base64,YSBmaWxt" in video
+    assert "The <em>first</em> draw." in project.page()
+    strip = re.search(r'<img[^>]*class="clip-print"[^>]*>', project.page())[0]
+    source = re.search(r'src="([^"]+)"', strip)[1]
+    assert (project.out / "html/deep/down" / source).resolve().is_file()
+
+
+def test_print_shows_the_filmstrip_instead_of_the_clip(project):
+    assert project.build(CLIP, builder="latex") == ""
+    text = next((project.out / "latex").glob("*.tex")).read_text()
+    assert r"includegraphics{{strip}.png}" in text and "clip.mp4" not in text
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "reason"),
+    [
+        (":alt: A digit bounces\n", "", "give :alt:"),
+        (":poster: /book/_static/strip.png\n", "", "give :poster:"),
+        ("/book/_static/strip.png", "/book/_static/gone.png", "no file book/_static/gone.png"),
+        ("/book/_static/clip.mp4", "/book/_static/gone.mp4", "no file book/_static/gone.mp4"),
+    ],
+)
+def test_a_clip_without_words_or_file_is_an_error(project, line, instead, reason):
+    warnings = project.build(CLIP.replace(line, instead))
+    assert reason in warnings and "<video" not in project.page()
