@@ -5,20 +5,27 @@ from torch.utils.data import Dataset, IterableDataset
 from vidgen_lab.core.config import DataConfig
 from vidgen_lab.core.errors import unknown
 from vidgen_lab.data.digits import Digits, load_digits
+from vidgen_lab.data.loader import Batches, batches, collate
 from vidgen_lab.data.moving import MovingDigits, captions
 from vidgen_lab.data.pixels import Split, to_float, to_uint8
 from vidgen_lab.data.ring import Ring
+from vidgen_lab.data.shards import Shards, write_shards
 
 __all__ = [
+    "Batches",
     "Digits",
     "MovingDigits",
     "Ring",
+    "Shards",
     "Split",
+    "batches",
     "build",
     "captions",
+    "collate",
     "load_digits",
     "to_float",
     "to_uint8",
+    "write_shards",
 ]
 
 

@@ -35,3 +35,8 @@ def check_indices(indices: Sequence[int] | np.ndarray, length: int) -> np.ndarra
     if rows.size and (rows.min() < 0 or rows.max() >= length):
         raise IndexError(f"indices from {rows.min()} to {rows.max()}: this data set has items 0 to {length - 1}.")
     return rows
+
+
+def permutation(seed: int, purpose: str, size: int) -> np.ndarray:
+    """A shuffle of 0..size-1, int64 `(size,)`, that depends on its arguments alone."""
+    return np.argsort(uniforms(seed, purpose, np.arange(size), 1)[:, 0], kind="stable")

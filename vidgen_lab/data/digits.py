@@ -1,7 +1,7 @@
 """MNIST-10k: ten thousand real handwritten digits, small enough to live inside the package.
 
-The npz was shuffled once when it was made (`files/rebuild_mnist10k.py`): the first 8,000 images are the train split, the
-last 2,000 the test split. Licence and origin: `files/LICENSE-mnist.md`.
+The npz was shuffled once when it was made (`files/rebuild_mnist10k.py`): its first 8,000 images are the train split,
+its last 2,000 the test split. Licence and origin: `files/LICENSE-mnist.md`.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """MovingDigits: handwritten digits that fly through the frame and bounce off its walls, with labels and captions.
 
-Clips are made on the fly. A digit starts somewhere, flies in one of eight directions at one of two speeds, and the walls
-reflect it, so its position along an axis is a triangle wave. How a clip is drawn, in a few array operations:
+Clips are made on the fly. A digit starts somewhere, flies in one of eight directions at one of two speeds, and is
+reflected by the walls: its position along an axis is a triangle wave. How a clip is drawn, in a few array operations:
 
     A digit of side s is written once into a row of bytes as if the frame were unrolled: each of its rows is followed by
     (size - s) zeros, and there are enough zeros before and after. The unrolled frame with the digit at (y, x) is then
@@ -46,10 +46,10 @@ class MovingDigits(Dataset):
     "a red 3 moves left, fast". Direction and speed are those of frame 0; no digit starts so near a wall that its first
     step would already be reflected.
 
-    Arguments: `size` 16, 32 or 64; `frames` any number (at least 4 with `turn`); `digits` 1 or 2; `subpixel=False` rounds
-    positions to whole pixels; with `turn=True` the digit veers by 90 degrees after frame `frames // 2 - 1`, left or right
-    by the toss of a coin, and nothing up to that frame tells which (a wall at that place reflects it as always);
-    `length` is the number of items. Raises ArgumentError for what is not allowed.
+    Arguments: `size` 16, 32 or 64; `frames` any number (at least 4 with `turn`); `digits` 1 or 2; `subpixel=False`
+    rounds positions to whole pixels; with `turn=True` the digit veers by 90 degrees after frame `frames // 2 - 1`, left
+    or right by the toss of a coin, and nothing up to that frame tells which (a wall at that place reflects it as
+    always); `length` is the number of items. Raises ArgumentError for what is not allowed.
     """
 
     def __init__(
