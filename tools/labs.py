@@ -4,21 +4,20 @@
     python tools/labs.py run       run every lab at preset ci, then write card, set-up cell and outputs (make notebooks)
 
 Both take the names of labs (`01_gan`) to do only those. What a card says stands in notebooks/labs.toml, the
-repository's address in _config.yml, the version in pyproject.toml.
+repository's address in _config.yml, the version in vidgen_lab/__init__.py.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
-import platform
+import re
 import resource
 import sys
 import time
 import tomllib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ import yaml
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+
+from vidgen_lab.core.manifest import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL_SECONDS = 300  # a cell that runs longer is stopped
@@ -64,8 +65,8 @@ def address(root: Path = ROOT) -> str:
 
 
 def version(root: Path = ROOT) -> str:
-    """The package's version, as pyproject.toml states it."""
-    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    """The package's version, as vidgen_lab/__init__.py states it."""
+    return re.search(r'^__version__ = "(.+)"$', (root / "vidgen_lab/__init__.py").read_text(encoding="utf-8"), re.M)[1]
 
 
 def set_up_source(root: Path = ROOT) -> str:
@@ -75,9 +76,9 @@ try:
     import vidgen_lab
 except ImportError:  # Colab, or a bare kernel
     %pip install -q "vidgen-lab @ git+{address(root)}@v{version(root)}"
-from vidgen_lab import lab
+    import vidgen_lab
 
-setup = lab.setup()  # preset and device; VIDGEN_PRESET=ci or gpu overrides the choice"""
+setup = vidgen_lab.setup()  # preset and device; VIDGEN_PRESET=ci or gpu overrides the choice"""
 
 
 def cost(lab: Lab, preset: str, root: Path = ROOT) -> str:
@@ -87,7 +88,7 @@ def cost(lab: Lab, preset: str, root: Path = ROOT) -> str:
         return "not measured yet | not measured yet"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     minutes = max(0.5, round(manifest["wall_seconds"] / 30) / 2)
-    return f"{minutes:g} | {manifest['peak_memory_mb'] / 1024:.1f} GB"
+    return f"{minutes:g} | {manifest['peak_memory_mb'] / 1000:.1f} GB"
 
 
 def card_source(lab: Lab, root: Path = ROOT) -> str:
@@ -201,15 +202,15 @@ def execute(lab: Lab, root: Path = ROOT) -> tuple[NotebookNode, dict[str, Any]]:
     wall = time.monotonic() - start
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     normalise(notebook)
-    peak = used.ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)  # the kernel counts in bytes or in kB
+    peak = used.ru_maxrss if sys.platform == "darwin" else used.ru_maxrss * 1024  # bytes there, kB here
     return notebook, {
         "command": f"python tools/labs.py run {lab.notebook}",
         "preset": "ci",
-        "device": "CPU, one thread",
+        **environment(),
+        "threads": 1,
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
         "wall_seconds": round(wall, 1),
-        "peak_memory_mb": round(peak),
-        "versions": {"python": platform.python_version(), **{name: installed(name) for name in ("torch", "numpy")}},
+        "peak_memory_mb": round(peak / 1e6),
     }
 
 

@@ -39,7 +39,7 @@ def setup(preset: str | None = None, seed: int = 0) -> Setup:
     else:
         preset, why = "ci", "there is no GPU, so everything is small"
     if preset not in PRESETS:
-        raise unknown("preset", preset, PRESETS, 'Pass it to lab.setup("ci"), or set VIDGEN_PRESET.')
+        raise unknown("preset", preset, PRESETS, 'Say vidgen_lab.setup("ci"), or set VIDGEN_PRESET.')
     device = torch.device("cuda" if gpu and preset not in CPU_PRESETS else "cpu")
     if preset in CPU_PRESETS:
         torch.set_num_threads(1)

@@ -12,6 +12,7 @@ import base64
 import html
 import json
 import mimetypes
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,25 +74,27 @@ class ResultRole(SphinxRole):
         return [nodes.inline(self.rawtext, text, classes=["result"])], []
 
 
-# What a card shows, in this order: a label, and the keys under which a manifest may hold it.
-ROWS = {
-    "Preset": ("preset",),
-    "Overrides": ("overrides",),
-    "Seed": ("seed",),
-    "Steps": ("steps",),
-    "Device": ("device",),
-    "CPU time": ("cpu_seconds",),
-    "Wall time": ("wall_seconds",),
-    "Peak memory": ("peak_memory_mb",),
-    "Versions": ("versions",),
-    "Measured": ("metric", "metrics"),
-    "Weights (SHA-256)": ("weights_sha256", "sha256"),
-}
-UNITS = {"cpu_seconds": "s", "wall_seconds": "s", "peak_memory_mb": "MB"}
+# What a card shows, in this order: key in the manifest, label, unit.
+ROWS = (
+    ("model", "Model", ""),
+    ("preset", "Preset", ""),
+    ("overrides", "Overrides", ""),
+    ("seed", "Seed", ""),
+    ("steps", "Steps", ""),
+    ("device", "Device", ""),
+    ("threads", "Threads", ""),
+    ("cpu_seconds", "CPU time", "s"),
+    ("wall_seconds", "Wall time", "s"),
+    ("peak_memory_mb", "Peak memory", "MB"),
+    ("versions", "Versions", ""),
+    ("metrics", "Measured", ""),
+    ("metrics_command", "Measured by", ""),
+    ("weights_sha256", "Weights, SHA-256", ""),
+)
 
 
 def plain(value: Any) -> str:
-    """A value of a manifest in words: four significant digits, `name value` pairs for an object."""
+    """A value of a manifest in words: four significant digits, `name value` pairs for an object, a hash cut short."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, float):
@@ -100,7 +103,16 @@ def plain(value: Any) -> str:
         return ", ".join(f"{key.replace('_', ' ')} {plain(item)}" for key, item in value.items())
     if isinstance(value, list):
         return ", ".join(plain(item) for item in value)
-    return str(value)
+    return re.sub(r"^([0-9a-f]{12})[0-9a-f]{52}$", r"\1…", str(value))
+
+
+def measured(name: str, metric: Any) -> str:
+    """A metric in one line: value, the same of real data, protocol."""
+    if not isinstance(metric, dict) or "value" not in metric:
+        return f"{name}: {plain(metric)}"
+    real = "" if metric.get("real") is None else f" (real data: {plain(metric['real'])})"
+    protocol = f"; {plain(metric['protocol'])}" if metric.get("protocol") else ""
+    return f"{name}: {plain(metric['value'])}{real}{protocol}"
 
 
 class ResultCard(SphinxDirective):
@@ -118,23 +130,18 @@ class ResultCard(SphinxDirective):
         card = nodes.container(classes=["result-card"])
         card += nodes.paragraph("", "", nodes.literal(text=str(command)), classes=["result-card-command"])
         rows = nodes.field_list()
-        for label, keys in ROWS.items():
-            for key in keys:
-                if manifest.get(key) not in (None, "", {}, []):
-                    rows += nodes.field(
-                        "", nodes.field_name(text=label), nodes.field_body("", *self.cell(key, manifest))
-                    )
+        for key, label, unit in ROWS:
+            value = manifest.get(key)
+            if value in (None, "", {}, []):
+                continue
+            if key == "metrics" and isinstance(value, dict):
+                lines = [measured(*item) for item in value.items()]
+            else:
+                lines = [f"{plain(value)} {unit}".rstrip()]
+            body = nodes.field_body("", *(nodes.paragraph(text=line) for line in lines))
+            rows += nodes.field("", nodes.field_name(text=label), body)
         card += rows
         return [card]
-
-    def cell(self, key: str, manifest: dict[str, Any]) -> list[nodes.Node]:
-        """The right-hand side of a row: one paragraph, or one for each metric."""
-        value = manifest[key]
-        if "sha256" in key and isinstance(value, str):
-            return [nodes.paragraph("", "", nodes.literal(text=f"{value[:16]}…"))]
-        if key in ("metric", "metrics") and isinstance(value, list):
-            return [nodes.paragraph(text=plain(item)) for item in value]
-        return [nodes.paragraph(text=f"{plain(value)} {UNITS.get(key, '')}".rstrip())]
 
 
 class clip(nodes.General, nodes.Element):  # noqa: N801, a node is named as its directive

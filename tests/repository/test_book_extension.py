@@ -22,7 +22,7 @@ MANIFEST = {
     "cpu_seconds": 41.26,
     "peak_memory_mb": 812,
     "versions": {"torch": "2.15.0"},
-    "metric": {"name": "digit score", "value": 6.1234, "floor": 8.9},
+    "metrics": {"IS-digits": {"value": 6.1234, "real": 8.9, "protocol": {"samples": 1000, "seed": 0}}},
     "weights_sha256": "0123456789abcdef" * 4,
     "rows": [{"loss": "hinge", "modes": 8}],
 }
@@ -87,17 +87,17 @@ CLIP = (
 
 
 def test_a_number_comes_out_of_its_manifest_in_the_format_asked_for(project):
-    assert project.build("score {result}`gan-ci:metric.value:.2f`, row {result}`gan-ci:rows.0.modes`") == ""
+    assert project.build("score {result}`gan-ci:metrics.IS-digits.value:.2f`, row {result}`gan-ci:rows.0.modes`") == ""
     assert 'score <span class="result">6.12</span>, row <span class="result">8</span>' in project.page()
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("gan-ci:metric.valu:.2f", 'no "valu"'),
+        ("gan-ci:metrics.IS-digits.valu:.2f", 'no "valu"'),
         ("gan-ci:rows.7.modes", 'no "7"'),
-        ("absent:metric.value", "no file results/absent.json"),
-        ("gan-ci:metric", "not a number"),
+        ("absent:seed", "no file results/absent.json"),
+        ("gan-ci:metrics.IS-digits", "not a number"),
         ("gan-ci:command:.2f", "format code"),
         ("gan-ci", "write file:dotted.key"),
     ],
@@ -108,9 +108,9 @@ def test_a_result_that_is_not_there_is_a_warning(project, text, reason):
 
 
 def test_a_changed_manifest_rebuilds_the_page(project):
-    project.build("score {result}`gan-ci:metric.value:.2f`")
+    project.build("score {result}`gan-ci:metrics.IS-digits.value:.2f`")
     time.sleep(0.01)  # the build compares times of change
-    project.manifest({**MANIFEST, "metric": {"value": 7.0}})
+    project.manifest({**MANIFEST, "metrics": {"IS-digits": {"value": 7.0}}})
     project.build()
     assert "7.00" in project.page() and "6.12" not in project.page()
 
@@ -118,15 +118,8 @@ def test_a_changed_manifest_rebuilds_the_page(project):
 def test_a_card_shows_what_its_manifest_has(project):
     assert project.build("```{result-card} gan-ci\n```") == ""
     page = re.sub(r"<[^>]+>", "", project.page())
-    for shown in (
-        MANIFEST["command"],
-        "41.26 s",
-        "812 MB",
-        "torch 2.15.0",
-        "value 6.123",
-        "floor 8.9",
-        "0123456789abcdef…",
-    ):
+    metric = "IS-digits: 6.123 (real data: 8.9); samples 1000, seed 0"
+    for shown in (MANIFEST["command"], "41.26 s", "812 MB", "torch 2.15.0", metric, "0123456789ab…"):
         assert shown in page
     assert "Wall time" not in page
 
