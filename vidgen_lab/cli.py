@@ -1,4 +1,6 @@
-"""The terminal: vidgen list | train | sample | evaluate. Every command has --help with the defaults of the chosen preset."""
+"""The terminal: vidgen list | train | sample | evaluate.
+
+Every command has --help; that of train shows the defaults of the chosen preset."""
 
 import ast
 import json
@@ -47,7 +49,12 @@ def list_command(arguments: list[str]) -> None:
         for row in zoo.list_models():
             print(f"{row.name:14} {', '.join(row.presets):22} {row.summary}  (book/{row.chapter}.md)")
 
-    _run(command, arguments, "vidgen list", "Models and their presets; with a name, that model's networks and parameters.")
+    _run(
+        command,
+        arguments,
+        "vidgen list",
+        "Models and their presets; with a name, that model's networks and parameters.",
+    )
 
 
 @dataclass
@@ -100,7 +107,9 @@ class SampleOptions:
 def sample_command(arguments: list[str]) -> None:
     """draws samples: vidgen sample gan --checkpoint runs/gan --n 64 --out grid.png"""
     name, rest = _name(arguments, "sample")
-    options = _run(SampleOptions, rest, f"vidgen sample {name}", f"Samples of {name}, as a picture, a film or raw tensors.")
+    options = _run(
+        SampleOptions, rest, f"vidgen sample {name}", f"Samples of {name}, as a picture, a film or raw tensors."
+    )
     model = _load(name, options.checkpoint)
     generator = torch.Generator().manual_seed(options.seed)
     condition: Any = {
@@ -167,9 +176,16 @@ def evaluate(model: Model, n: int = 1000, seed: int = 0) -> list[metrics.Measure
             held_out = data.Digits("test", size)
             real = held_out.__getitems__(list(range(min(n, len(held_out)))))["image"]
             logits, real_logits = judge.logits(_fit_size(samples, size)), judge.logits(real)
-            protocol |= {"network": "digits-2d", "network_sha256": _shipped_hash("digits-2d"), "size": size, "real": len(real)}
+            protocol |= {
+                "network": "digits-2d",
+                "network_sha256": _shipped_hash("digits-2d"),
+                "size": size,
+                "real": len(real),
+            }
             return [
-                metrics.Measurement("IS-digits", metrics.inception_score(logits), protocol, metrics.inception_score(real_logits)),
+                metrics.Measurement(
+                    "IS-digits", metrics.inception_score(logits), protocol, metrics.inception_score(real_logits)
+                ),
                 metrics.Measurement("classes above 3 %", *_classes(logits, real_logits, protocol)),
             ]
         case "labels":
@@ -196,14 +212,25 @@ def _fit_size(images: torch.Tensor, size: int) -> torch.Tensor:
 
 def _manifest(model: Model, options: EvaluateOptions, measured: list[metrics.Measurement]) -> dict[str, Any]:
     folder = options.checkpoint if options.checkpoint and options.checkpoint.is_dir() else None
-    trained = json.loads((folder / "manifest.json").read_text()) if folder and (folder / "manifest.json").exists() else {}
-    values = {
-        item.name: {"value": item.value, "real": item.reference, "protocol": item.protocol} for item in measured
-    }
+    trained = (
+        json.loads((folder / "manifest.json").read_text()) if folder and (folder / "manifest.json").exists() else {}
+    )
+    values = {item.name: {"value": item.value, "real": item.reference, "protocol": item.protocol} for item in measured}
     if trained:
         return {**trained, "metrics": values, "metrics_command": command_line()}
-    held = {"weights_sha256": sha256(options.checkpoint)} if options.checkpoint else {"weights_sha256": _shipped_hash(model.name)}
-    return {"model": model.name, "preset": model.preset, "command": command_line(), **environment(), **held, "metrics": values}
+    held = (
+        {"weights_sha256": sha256(options.checkpoint)}
+        if options.checkpoint
+        else {"weights_sha256": _shipped_hash(model.name)}
+    )
+    return {
+        "model": model.name,
+        "preset": model.preset,
+        "command": command_line(),
+        **environment(),
+        **held,
+        "metrics": values,
+    }
 
 
 def _shipped_hash(name: str) -> str:
@@ -222,7 +249,10 @@ def _load(name: str, checkpoint: Path | None) -> Model:
 
 def _describe(name: str) -> None:
     row = zoo.entry(name)
-    print(f"{row.name}: {row.summary}\nchapter book/{row.chapter}.md, paper {row.paper}, weights {row.weights or 'none shipped'}")
+    print(
+        f"{row.name}: {row.summary}\n"
+        f"chapter book/{row.chapter}.md, paper {row.paper}, weights {row.weights or 'none shipped'}"
+    )
     from vidgen_lab.core import count_parameters
 
     for preset in row.presets:
@@ -237,7 +267,9 @@ def _name(arguments: list[str], command: str) -> tuple[str, list[str]]:
         if set(arguments) & {"-h", "--help"}:
             arguments = [next(iter(zoo.ENTRIES)), *arguments]
         else:
-            raise ArgumentError(f"vidgen {command} needs the name of a model first, such as: vidgen {command} gan. vidgen list shows all.")
+            raise ArgumentError(
+                f"vidgen {command} needs the name of a model first: vidgen {command} gan. vidgen list shows all."
+            )
     return zoo.entry(arguments[0]).name, arguments[1:]
 
 

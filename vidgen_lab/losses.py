@@ -1,7 +1,8 @@
 """Adversarial losses and the penalties that tame a discriminator.
 
 Discriminators return logits a (any real number, high for real); the sigmoid lives in here: D(x) = sigmoid(a).
-With softplus(a) = log(1 + e^a): -log D = softplus(-a) and -log(1 - D) = softplus(a), exact where a sigmoid would round to 0 or 1.
+With softplus(a) = log(1 + e^a): -log D = softplus(-a) and -log(1 - D) = softplus(a), exact where a sigmoid would
+round to 0 or 1.
 
     symbol   variable     shape  meaning
     a(x)     real_logits  (B,)   logits on real data
@@ -56,7 +57,10 @@ def hinge_discriminator(real_logits: Tensor, fake_logits: Tensor) -> dict[str, T
 
 def least_squares_discriminator(real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
     """Squared distance to 1 for real and to 0 for fake. mao2017lsgan"""
-    return {"real": (real_logits - 1).square().mean() / 2, "fake": fake_logits.square().mean() / 2}  # eq. (gan-least-squares)
+    return {
+        "real": (real_logits - 1).square().mean() / 2,
+        "fake": fake_logits.square().mean() / 2,
+    }  # eq. (gan-least-squares)
 
 
 def least_squares_generator(real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
@@ -95,7 +99,7 @@ ADVERSARIAL: dict[str, AdversarialLoss] = {
 
 
 def slope_squared(logits: Tensor, inputs: Tensor) -> Tensor:
-    """|d logit_b / d input_b|^2 for each row: `(B,)`. `inputs` must require grad and rows must not mix (no batch norm)."""
+    """|d logit_b / d input_b|^2 for each row: `(B,)`. `inputs` must require grad; rows must not mix (no batch norm)."""
     # The sum, not the mean: row b's gradient then is its own, without a factor 1/B that a square would turn into 1/B^2.
     (gradient,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
     return gradient.flatten(1).square().sum(1)
@@ -120,7 +124,7 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, mix: 
 
 
 def spectral_norm(module: nn.Module) -> nn.Module:
-    """Divides every linear and convolution weight by its largest singular value, in place; returns the module. miyato2018spectral"""
+    """Divides every linear and convolution weight by its largest singular value, in place. miyato2018spectral"""
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
             parametrizations.spectral_norm(layer)  # eq. (gan-spectral)

@@ -62,7 +62,10 @@ class Draw:
 
     def uniform(self, name: str, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0) -> Tensor:
         """Uniform numbers in [low, high), float32. The first axis of `shape` counts this process's rows."""
-        return self._rows(shape, lambda whole, generator: torch.rand(whole, generator=generator), name) * (high - low) + low
+        return (
+            self._rows(shape, lambda whole, generator: torch.rand(whole, generator=generator), name) * (high - low)
+            + low
+        )
 
     def randint(self, name: str, shape: tuple[int, ...], low: int, high: int) -> Tensor:
         """Uniform integers in [low, high), int64. The first axis of `shape` counts this process's rows."""
@@ -70,7 +73,9 @@ class Draw:
 
     def _rows(self, shape, sampler, name: str) -> Tensor:
         if self._shards > 1 and not shape:
-            raise ArgumentError(f'draw of "{name}" with shape (): it has no rows to hand out. Use draw.shared() for one number.')
+            raise ArgumentError(
+                f'draw of "{name}" with shape (): it has no rows to hand out. Use draw.shared() for one number.'
+            )
         rows = shape[0] if shape else 0
         whole = (rows * self._shards, *shape[1:]) if shape else ()
         generator = torch.Generator().manual_seed(fold(self.seed, self.step, self._phase, name))

@@ -2,6 +2,7 @@
 
 import platform
 import resource
+import shlex
 import sys
 from importlib import metadata
 from typing import Any
@@ -32,4 +33,4 @@ def peak_memory_mb() -> float:
 def command_line() -> str:
     """The command that runs now, as a user would type it."""
     program = sys.argv[0].rsplit("/", 1)[-1]
-    return " ".join([program, *sys.argv[1:]])
+    return shlex.join(["vidgen" if program == "__main__.py" else program, *sys.argv[1:]])

@@ -24,7 +24,8 @@ from vidgen_lab.core.draw import Draw
 from vidgen_lab.core.errors import ArgumentError, unknown
 
 Batch = Mapping[str, Any]
-"""`video (B, C, T, H, W)` or `image (B, C, H, W)` in [-1, 1], or `points (B, 2)`; labels int64 `(B,)` or `(B, digits)`; `caption` a list."""
+"""`video (B, C, T, H, W)` or `image (B, C, H, W)` in [-1, 1], or `points (B, 2)`; labels int64 `(B,)` or `(B, digits)`;
+`caption` a list of strings; a condition may hold `prefix (B, C, t, H, W)` too."""
 
 
 @dataclass(frozen=True)
@@ -170,11 +171,15 @@ class Model(nn.Module):
         if n < 1:
             raise ArgumentError(f"n={n}: ask for 1 sample or more.")
         if frames is not None and self.output != "video":
-            raise ArgumentError(f"frames={frames}: {self.name} makes a single {self.output}, not a clip. Leave frames out.")
+            raise ArgumentError(
+                f"frames={frames}: {self.name} makes a single {self.output}, not a clip. Leave frames out."
+            )
         offered = self.sampling_options()
         for option in options:
             if option not in offered:
-                raise unknown("sampling option", option, offered, f"({self.name} offers {', '.join(offered) or 'none'})")
+                raise unknown(
+                    "sampling option", option, offered, f"({self.name} offers {', '.join(offered) or 'none'})"
+                )
         condition = self._checked_condition(n, condition)
         with self.inference():
             return self._sample(n, frames, condition, generator, **options)
@@ -188,16 +193,18 @@ class Model(nn.Module):
         """A condition for n samples, for models that cannot do without one. None: no condition needed."""
         return None
 
-    def _sample(
-        self, n: int, frames: int | None, condition: Batch, generator: torch.Generator | None
-    ) -> Tensor:
-        raise ArgumentError(f"{self.name} makes no samples; it gives {self.output}. vidgen list shows which models sample.")
+    def _sample(self, n: int, frames: int | None, condition: Batch, generator: torch.Generator | None) -> Tensor:
+        raise ArgumentError(
+            f"{self.name} makes no samples; it gives {self.output}. vidgen list shows which models sample."
+        )
 
     def _checked_condition(self, n: int, condition: Batch | None) -> Batch:
         checked = {}
         for key, value in (condition or {}).items():
             if key not in self.conditions:
-                raise unknown("condition", key, self.conditions, f"({self.name} takes {', '.join(self.conditions) or 'none'})")
+                raise unknown(
+                    "condition", key, self.conditions, f"({self.name} takes {', '.join(self.conditions) or 'none'})"
+                )
             if len(value) != n:
                 raise ArgumentError(f'condition "{key}" has {len(value)} rows for n={n} samples. Give {n} rows.')
             checked[key] = value.to(self.device) if isinstance(value, Tensor) else value

@@ -88,10 +88,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except FileNotFoundError as error:
         raise CheckpointError(f"no file {path}.") from error
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"cannot read {path}: {error}. The file is damaged or no safetensors file; use another copy.") from error
+        raise CheckpointError(
+            f"cannot read {path}: {error}. The file is damaged or no safetensors file; use another copy."
+        ) from error
 
 
-def write_weights(model: Model, path: Path | str, *, half: bool = False, children: tuple[str, ...] | None = None) -> None:
+def write_weights(
+    model: Model, path: Path | str, *, half: bool = False, children: tuple[str, ...] | None = None
+) -> None:
     """The model as one file that samples: averaged weights where there are any.
 
     Args:

@@ -21,7 +21,7 @@ class Measurement:
 
 
 def inception_score(logits: Tensor) -> float:
-    """exp E_x KL(p(y|x) || p(y)): 1 when the classifier sees nothing, K when it sees K classes surely and equally often.
+    """exp E_x KL(p(y|x) || p(y)): 1 when all samples look alike, K when K classes are sure and equally often.
 
     Args:
         logits: `(N, K)` of any classifier. A toy classifier gives a toy score: name it so.

@@ -1,15 +1,16 @@
 """GAN: a generator learns to fool a discriminator that learns to tell. [goodfellow2014gan]
 
-The generator turns noise into samples. The discriminator says of each sample whether it is real. Each is trained against
-the other, and where neither can gain any more, the samples follow the distribution of the data.
+The generator turns noise into samples. The discriminator says of each sample whether it is real. Each is trained
+against the other, and where neither can gain any more, the samples follow the distribution of the data.
 
     symbol   name                     shape        meaning
     z        latent                   (B, Z)       standard normal noise
     G        generator                (B, *shape)  noise to images (1, 28, 28) in [-1, 1], or to points (2,)
     a        real_logits/fake_logits  (B,)         the discriminator's logit; D = sigmoid(a)
 
-Differs from the paper: leaky ReLU networks trained by Adam instead of maxout, dropout and momentum; the widths are those
-of the MLP that most tutorials train. The game is chosen by `loss`, so that chapter 1 can compare games on equal networks.
+Differs from the paper: leaky ReLU networks trained by Adam instead of maxout, dropout and momentum; the widths of
+preset `paper` are those of the MLP that most tutorials train. The game is chosen by `loss`, so that chapter 1 can
+compare games on equal networks.
 Chapter: book/foundations/gan.md. Lab: notebooks/01_gan.ipynb.
 """
 
@@ -44,7 +45,9 @@ class GANConfig:
     latent_dim: int = 100
     generator_widths: tuple[int, ...] = (256, 512, 1024)
     discriminator_widths: tuple[int, ...] = (512, 256)
-    loss: Literal["minimax", "non-saturating", "hinge", "least-squares", "wasserstein", "relativistic"] = "non-saturating"
+    loss: Literal["minimax", "non-saturating", "hinge", "least-squares", "wasserstein", "relativistic"] = (
+        "non-saturating"
+    )
     r1: float = 0.0  # weight gamma of the penalty on real samples, eq. (gan-r1)
     r2: float = 0.0  # the same on fakes
     gradient_penalty: float = 0.0  # weight lambda, eq. (gan-gradient-penalty)
@@ -55,7 +58,9 @@ class GANConfig:
         if len(self.shape) not in (1, 3):
             raise ArgumentError(f"shape={self.shape}: give (channels, height, width) for images or (2,) for points.")
         if self.critic_steps < 1:
-            raise ArgumentError(f"critic_steps={self.critic_steps}: the critic needs 1 step or more for each generator step.")
+            raise ArgumentError(
+                f"critic_steps={self.critic_steps}: the critic needs 1 step or more for each generator step."
+            )
 
 
 def mlp(sizes: tuple[int, ...]) -> nn.Sequential:
@@ -122,7 +127,9 @@ class GAN(Model):
             terms["r2"] = losses.zero_centred_penalty(fake_logits, fake, config.r2)
         if config.gradient_penalty:
             mix = draw.uniform("mix", (len(real),))
-            terms["gradient_penalty"] = losses.gradient_penalty(self.discriminator, real, fake, mix, config.gradient_penalty)
+            terms["gradient_penalty"] = losses.gradient_penalty(
+                self.discriminator, real, fake, mix, config.gradient_penalty
+            )
         return Losses(terms, log={"real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()})
 
     def generator_loss(self, batch: Batch, draw: Draw) -> Losses:
@@ -137,10 +144,13 @@ class GAN(Model):
     def _real(self, batch: Batch) -> Tensor:
         key = self.output
         if key not in batch:
-            raise ArgumentError(f'this GAN of shape {self.config.shape} trains on "{key}"; the batch has {sorted(batch)}.')
+            raise ArgumentError(
+                f'this GAN of shape {self.config.shape} trains on "{key}"; the batch has {sorted(batch)}.'
+            )
         if batch[key].shape[1:] != self.config.shape:
             raise ArgumentError(
-                f"the data has shape {tuple(batch[key].shape[1:])}, the config says shape={self.config.shape}. Make them equal."
+                f"the data has shape {tuple(batch[key].shape[1:])}, the config says shape={self.config.shape}. "
+                "Make them equal."
             )
         return batch[key]
 

@@ -34,7 +34,13 @@ class RunLog:
             self._file = open(path, "a", buffering=1)  # noqa: SIM115  closed in close()
             self._board = SummaryWriter(str(out / "tensorboard"), purge_step=start if start else None)
         self._bar = tqdm(
-            total=steps, initial=start, desc=title, unit="step", disable=not progress, file=sys.stdout, dynamic_ncols=True
+            total=steps,
+            initial=start,
+            desc=title,
+            unit="step",
+            disable=not progress,
+            file=sys.stdout,
+            dynamic_ncols=True,
         )
 
     def step(self, record: dict[str, float]) -> None:
@@ -48,7 +54,9 @@ class RunLog:
                 for key, value in numbers.items():
                     self._board.add_scalar(key, value, int(record["step"]))
         except OSError as error:
-            raise CheckpointError(f"cannot write the log {self._file.name}: {error}. Free some space; then resume.") from error
+            raise CheckpointError(
+                f"cannot write the log {self._file.name}: {error}. Free some space; then resume."
+            ) from error
         self._bar.set_postfix({key: f"{value:.3g}" for key, value in list(numbers.items())[:4]}, refresh=False)
         self._bar.update()
 

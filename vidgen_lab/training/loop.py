@@ -1,17 +1,19 @@
 """The training loop, for every model and any number of processes.
 
-One step takes one batch through the model's phases. A phase runs the model forward on each micro-batch, sums the gradients
-and takes one optimiser step. Everything random comes from (seed, step), so that a run killed at any moment and resumed
-ends with the very same weights.
+One step takes one batch through the model's phases. A phase runs the model forward on each micro-batch, sums the
+gradients and takes one optimiser step. Everything random comes from (seed, step), so that a run killed at any moment
+and resumed ends with the very same weights.
 
     python train.py                              one process
     torchrun --nproc_per_node 4 train.py         four, with a quarter of each batch
 """
 
 import contextlib
+import datetime
 import json
 import math
 import platform
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +25,6 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from vidgen_lab import data as datasets
 from vidgen_lab.core import (
     ArgumentError,
     Batch,
@@ -40,6 +41,10 @@ from vidgen_lab.core import (
     write_weights,
 )
 from vidgen_lab.core.config import to_json
+from vidgen_lab.core.manifest import command_line, environment, peak_memory_mb
+from vidgen_lab.core.weights import sha256
+from vidgen_lab.data import build
+from vidgen_lab.data.loader import batches
 from vidgen_lab.training.log import History, RunLog
 from vidgen_lab.training.state import last_good, load_state, read_json, save_state, step_folders, write_json
 
@@ -91,8 +96,8 @@ def fit(
     rank, world = accelerator.process_index, accelerator.num_processes
     if recipe.batch_size % (world * recipe.accumulate):
         raise ArgumentError(
-            f"batch_size={recipe.batch_size} cannot be split over {world} processes and {recipe.accumulate} micro-batches. "
-            f"Use a multiple of {world * recipe.accumulate}."
+            f"batch_size={recipe.batch_size} cannot be split over {world} processes and {recipe.accumulate} "
+            f"micro-batches. Use a multiple of {world * recipe.accumulate}."
         )
 
     model.to(accelerator.device)
@@ -102,11 +107,13 @@ def fit(
         model.ema = {name: tensor.detach().clone() for name, tensor in model.averaged_tensors().items()}
     optimizers = build_optimizers(model, recipe)
     start, state = _open_run(model, recipe, optimizers, out, seed, resume, accelerator)
-    dataset = datasets.build(data or recipe.data) if data is None or isinstance(data, DataConfig) else data
+    dataset = build(data or recipe.data) if data is None or isinstance(data, DataConfig) else data
     positions = state.get("positions")
     if positions and len(positions) != world:
-        raise CheckpointError(f"{out}: the state was saved by {len(positions)} processes; resume it with as many, not {world}.")
-    stream = datasets.batches(
+        raise CheckpointError(
+            f"{out}: the state was saved by {len(positions)} processes; resume it with as many, not {world}."
+        )
+    stream = batches(
         dataset,
         recipe.batch_size,
         seed=seed,
@@ -120,6 +127,7 @@ def fit(
     stepping = dict(zip(optimizers, prepared, strict=True))
     log = RunLog(out, start, recipe.steps, f"{model.name}/{model.preset}", progress) if rank == 0 else None
     best = state.get("best")
+    clock = _Clock(state.get("cpu_seconds", 0.0), state.get("wall_seconds", 0.0))
 
     model.train()
     try:
@@ -160,7 +168,7 @@ def fit(
             if out is not None and ((step + 1) % save_every == 0 or step + 1 == recipe.steps):
                 if held_out is not None:
                     best = _validate(model, held_out, accelerator, seed, step + 1, best)
-                extra = {"best": best, "positions": gather_object([stream.position])}
+                extra = {"best": best, "positions": gather_object([stream.position]), **clock.read()}
                 if log:
                     save_state(out, step + 1, model, optimizers, extra)
                     log.samples(model, step + 1, out)
@@ -176,6 +184,7 @@ def fit(
         if best and best["step"] != recipe.steps:
             load_state(out / "checkpoints" / f"step-{best['step']:08d}", model)
         write_weights(model, out / "model.safetensors")
+        write_json(out / "manifest.json", _manifest(out, model, accelerator, clock, best))
     return log.history if log else []
 
 
@@ -210,7 +219,9 @@ def build_optimizers(model: Model, recipe: Recipe) -> dict[str, torch.optim.Opti
 def set_learning_rate(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, steps: int) -> None:
     """Sets the rate of this step: warm-up, then constant, linear or cosine to `final_lr`."""
     progress = min(1.0, max(0, step - settings.warmup) / max(1, steps - settings.warmup))
-    left = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[settings.schedule]
+    left = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[
+        settings.schedule
+    ]
     rate = settings.final_lr + (settings.lr - settings.final_lr) * left
     if step < settings.warmup:
         rate = settings.lr * (step + 1) / settings.warmup
@@ -238,7 +249,9 @@ def initialise(model: Model, source: Path | str) -> list[str]:
     own = model.state_dict()
     taken = {name: t for name, t in read_weights(path).tensors.items() if name in own and own[name].shape == t.shape}
     if not taken:
-        raise CheckpointError(f"{path} shares no tensor of equal name and shape with {model.name}. Choose another init_from.")
+        raise CheckpointError(
+            f"{path} shares no tensor of equal name and shape with {model.name}. Choose another init_from."
+        )
     model.load_state_dict({**own, **taken})
     return sorted(taken)
 
@@ -273,7 +286,9 @@ def _open_run(
         return 0, {}
     folders = step_folders(out)
     if folders and not resume:
-        raise ArgumentError(f"{out} already holds a run ({folders[-1].name}). Add --resume to go on with it, or choose another --out.")
+        raise ArgumentError(
+            f"{out} already holds a run ({folders[-1].name}). Add --resume to go on with it, or choose another --out."
+        )
     run = {
         "model": model.name,
         "preset": model.preset,
@@ -307,7 +322,55 @@ def _check_same_run(saved: dict[str, Any], asked: dict[str, Any], out: Path) -> 
     before = dict(flat({key: saved.get(key) for key in asked}))
     for key, value in flat(asked):
         if before.get(key) != value and key not in ("recipe.steps", "preset"):
-            raise ArgumentError(f"{out} was trained with {key}={before.get(key)}, not {value}. Resume with the same, or choose another --out.")
+            raise ArgumentError(
+                f"{out} was trained with {key}={before.get(key)}, not {value}. "
+                "Resume with the same, or choose another --out."
+            )
+
+
+class _Clock:
+    """CPU and wall time of this process, on top of what a resumed run had used before."""
+
+    def __init__(self, cpu: float, wall: float) -> None:
+        self._cpu, self._wall = time.process_time() - cpu, time.monotonic() - wall
+
+    def read(self) -> dict[str, float]:
+        return {
+            "cpu_seconds": round(time.process_time() - self._cpu, 2),
+            "wall_seconds": round(time.monotonic() - self._wall, 2),
+        }
+
+
+def _manifest(
+    out: Path, model: Model, accelerator: Accelerator, clock: _Clock, best: dict[str, float] | None
+) -> dict[str, Any]:
+    """What this run was and what it cost; `vidgen evaluate --json` adds what it is worth."""
+    run = read_json(out / "run.json")
+    default = type(model).presets.get(model.preset)
+    recipe, config = to_json(default.recipe) if default else {}, to_json(default.config) if default else {}
+    changed = {
+        name: value
+        for settings, defaults in ((run["config"], config), (run["recipe"], recipe))
+        for name, value in settings.items()
+        if defaults.get(name) != value
+    }
+    manifest = {
+        "model": run["model"],
+        "preset": run["preset"],
+        "command": command_line(),
+        "seed": run["seed"],
+        "steps": run["recipe"]["steps"],
+        "overrides": changed,
+        "processes": accelerator.num_processes,
+        **environment(accelerator.device),
+        **clock.read(),
+        "peak_memory_mb": round(peak_memory_mb()),
+        "weights_sha256": sha256(out / "model.safetensors"),
+        "date": datetime.date.today().isoformat(),
+    }
+    if accelerator.device.type == "cuda":
+        manifest["peak_gpu_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6)
+    return {**manifest, **({"best": best} if best else {})}
 
 
 def _to_device(batch: Batch, device: torch.device) -> dict[str, Any]:
@@ -343,9 +406,11 @@ def _held_out(model: Model, data: Any, recipe: Recipe, seed: int) -> list[Batch]
     """Up to four batches that validation sees each time."""
     config = recipe.data if data is None else data
     if not isinstance(config, DataConfig):
-        raise ArgumentError(f"{model.name} keeps the best state by a held-out loss: give data as a DataConfig, which has a test split.")
-    dataset = datasets.build(config, split="test")
-    stream = datasets.batches(dataset, min(recipe.batch_size, len(dataset)), seed=seed)
+        raise ArgumentError(
+            f"{model.name} keeps the best state by a held-out loss: give data as a DataConfig, which has a test split."
+        )
+    dataset = build(config, split="test")
+    stream = batches(dataset, min(recipe.batch_size, len(dataset)), seed=seed)
     return [next(stream) for _ in range(4)]
 
 
@@ -355,9 +420,13 @@ def _validate(
     """The better of `best` and now, by the mean held-out loss (the same batches and draws each time)."""
     with model.inference():
         values = [
-            float(model.validation_loss(_to_device(batch, accelerator.device), Draw(seed, i, device=str(accelerator.device)).at("validation")))
+            float(
+                model.validation_loss(
+                    _to_device(batch, accelerator.device),
+                    Draw(seed, i, device=str(accelerator.device)).at("validation"),
+                )
+            )
             for i, batch in enumerate(batches)
         ]
     value = sum(values) / len(values)
     return {"step": step, "value": value} if best is None or value < best["value"] else best
-

@@ -1,8 +1,8 @@
 """State of a run on disk: whole or not there, hashed, no pickle.
 
-    out/run.json                        what is being trained: model, config, recipe, seed, versions
-    out/checkpoints/step-00000100/      model, averaged weights, optimisers (safetensors) and state.json with their SHA-256
-    out/model.safetensors               the finished model, one file that samples
+out/run.json                        what is being trained: model, config, recipe, seed, versions
+out/checkpoints/step-00000100/      model, averaged weights, optimisers (safetensors) and state.json with their SHA-256
+out/model.safetensors               the finished model, one file that samples
 """
 
 import json
@@ -72,7 +72,9 @@ def save_state(
     return folder
 
 
-def load_state(folder: Path, model: Model, optimizers: dict[str, torch.optim.Optimizer] | None = None) -> dict[str, Any]:
+def load_state(
+    folder: Path, model: Model, optimizers: dict[str, torch.optim.Optimizer] | None = None
+) -> dict[str, Any]:
     """Restores model, averaged weights and optimisers; returns state.json.
 
     Raises:

@@ -131,11 +131,15 @@ def load_pretrained(name: str) -> Model:
     row = entry(name)
     if not row.weights:
         shipped = [e.name for e in ENTRIES.values() if e.weights]
-        raise ArgumentError(f"{name} ships no weights; these do: {', '.join(shipped)}. vidgen train {name} makes your own.")
+        raise ArgumentError(
+            f"{name} ships no weights; these do: {', '.join(shipped)}. vidgen train {name} makes your own."
+        )
     path = FILES / row.weights
     expected = json.loads((FILES / "SHA256.json").read_text()).get(row.weights)
     if not path.exists() or sha256(path) != expected:
-        raise CheckpointError(f"{path} is missing or is not the file that was shipped (its SHA-256 differs). Reinstall the package.")
+        raise CheckpointError(
+            f"{path} is missing or is not the file that was shipped (its SHA-256 differs). Reinstall the package."
+        )
     return load_model(path)
 
 

@@ -1,0 +1,39 @@
+import pytest
+import torch
+
+from vidgen_lab.core import ArgumentError
+from vidgen_lab.metrics import class_shares, inception_score, modes_covered
+
+
+def test_the_inception_score_is_one_when_all_samples_look_alike():
+    logits = torch.randn(1, 10, generator=torch.Generator().manual_seed(0)).expand(50, 10)
+    assert inception_score(logits) == pytest.approx(1)
+
+
+def test_the_inception_score_is_k_when_k_classes_are_sure_and_equally_often():
+    logits = 100 * torch.eye(10).repeat(7, 1)
+    assert inception_score(logits) == pytest.approx(10)
+
+
+def test_the_inception_score_drops_with_a_missing_class():
+    logits = 100 * torch.eye(10).repeat(7, 1)
+    assert inception_score(logits[logits.argmax(1) < 8]) == pytest.approx(8)
+
+
+def test_scores_refuse_nan_and_single_samples():
+    with pytest.raises(ArgumentError, match="NaN"):
+        inception_score(torch.full((4, 10), float("nan")))
+    with pytest.raises(ArgumentError, match="two samples"):
+        inception_score(torch.zeros(1, 10))
+
+
+def test_class_shares_sum_to_one():
+    logits = torch.eye(4)[[0, 0, 3, 1]]
+    assert class_shares(logits).tolist() == [0.5, 0.25, 0.0, 0.25]
+
+
+def test_a_mode_counts_only_with_enough_points_close_to_it():
+    centres = torch.tensor([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]])
+    points = torch.cat([torch.zeros(90, 2), torch.tensor([[5.0, 0.1]]).repeat(9, 1), torch.tensor([[0.0, 4.0]])])
+    assert modes_covered(points, centres, radius=0.5) == (2, pytest.approx(0.99))
+    assert modes_covered(points, centres, radius=0.5, share=0.1)[0] == 1
