@@ -1,0 +1,38 @@
+"""The API page shows docstrings as they are written: plain text, with `code` in single backticks and indented tables.
+
+Sphinx would read them as reStructuredText, where * and | are markup and an indented table is a quotation.
+"""
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
+
+
+def plain(text: str) -> str:
+    """One line of prose: backticks become code, all other markup is escaped."""
+    pieces = re.split(r"(`+[^`]+`+)", text)
+    return "".join(
+        f"``{piece.strip('`')}``" if i % 2 else re.sub(r"([*|\\]|_\b)", r"\\\1", piece)
+        for i, piece in enumerate(pieces)
+    )
+
+
+def show_as_written(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Rewrites a docstring before napoleon reads its sections. An indented block after a blank line stays as it is."""
+    shown: list[str] = []
+    literal = False
+    for line in lines:
+        indented = line.startswith("    ")
+        if indented and shown and not shown[-1] and not literal:
+            literal = True
+            shown += ["::", ""]
+        literal = literal and (indented or not line)
+        shown.append(line if literal else plain(line))
+    lines[:] = shown
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    app.connect("autodoc-process-docstring", show_as_written, priority=400)  # napoleon: 500
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
