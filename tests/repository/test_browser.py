@@ -1,0 +1,155 @@
+"""The built pages in headless Chromium, served on localhost: no request leaves, formulas are drawn, films play.
+
+Where no Chromium is found these tests are skipped, and the summary says so. With VIDGEN_REQUIRE_CHROMIUM=1 they fail.
+"""
+
+import os
+import shutil
+import threading
+import warnings
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+HTML = ROOT / "_build/html"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ALLOWED_ERROR = "THEBE_JS_URL"  # sphinx-thebe puts one script on each page twice
+
+
+def pages() -> list[str]:
+    """Every page of the table of contents."""
+    found, open_entries = [], [yaml.safe_load((ROOT / "_toc.yml").read_text())]
+    while open_entries:
+        entry = open_entries.pop()
+        found += [entry[key] for key in ("root", "file") if key in entry]
+        open_entries += [item for key in ("parts", "chapters", "sections") for item in entry.get(key, [])]
+    return sorted(found)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The address of the built book on localhost."""
+    if not (HTML / "index.html").is_file():
+        pytest.fail("_build/html is not there: run make book")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=HTML))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    if CHROMIUM is None:
+        message = "no Chromium found: the pages were NOT tried in a browser (Debian: apt-get install chromium)"
+        if os.environ.get("VIDGEN_REQUIRE_CHROMIUM") == "1":
+            pytest.fail(message)
+        warnings.warn(message, stacklevel=1)
+        pytest.skip(message)
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page in its own context, with all that it asked for and all that went wrong."""
+
+    def __init__(self, browser: Browser, address: str) -> None:
+        self.context = browser.new_context()
+        self.page: Page = self.context.new_page()
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self.missing: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("response", lambda reply: self.missing.append(reply.url) if reply.status >= 400 else None)
+        self.page.goto(address, wait_until="load")
+        self.page.wait_for_function("!window.MathJax || !MathJax.startup || MathJax.startup.promise")
+        self.page.evaluate("() => window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => 0) : 0")
+        self.page.wait_for_load_state("networkidle")
+
+
+@pytest.fixture(scope="module")
+def visit(chromium, site):
+    """Opens a page by its name, once."""
+    opened: dict[str, Visit] = {}
+
+    def opener(name: str) -> Visit:
+        if name not in opened:
+            opened[name] = Visit(chromium, f"{site}/{name}.html")
+        return opened[name]
+
+    yield opener
+    for each in opened.values():
+        each.context.close()
+
+
+@pytest.mark.parametrize("name", pages())
+def test_a_page_works_without_a_network(visit, site, name):
+    seen = visit(name)
+    assert not [url for url in seen.requests if not url.startswith((site, "data:", "blob:"))]
+    assert not seen.missing
+    assert not [error for error in seen.errors if ALLOWED_ERROR not in error]
+
+    formulas = seen.page.locator("article .math").count()
+    assert seen.page.locator("article mjx-container").count() >= formulas
+    assert seen.page.locator("mjx-merror").count() == 0
+
+    for index in range(seen.page.locator("article video").count()):
+        film = seen.page.locator("article video").nth(index)
+        film.evaluate("film => film.play()")
+        seen.page.wait_for_function("film => film.readyState >= 2", arg=film.element_handle(), timeout=10_000)
+
+
+def test_the_chapter_has_formulas_in_the_fonts_that_travel_with_the_book(visit):
+    seen = visit("book/foundations/gan")
+    assert seen.page.locator("article mjx-container").count() > 0
+    assert [url for url in seen.requests if url.endswith(".woff") and "/mathjax/" in url]
+
+
+@pytest.mark.parametrize("name", pages())
+def test_a_page_fits_a_phone(visit, name):
+    page = visit(name).page
+    page.set_viewport_size({"width": 375, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_the_page(visit, scheme):
+    """At least 4.5 to 1, as WCAG asks, for the text of the article."""
+    page = visit("book/intro").page
+    page.evaluate("scheme => { document.documentElement.dataset.theme = scheme }", scheme)
+    ink, paper = (
+        page.evaluate(f"getComputedStyle(document.querySelector('{where}')).{what}")
+        for where, what in (("article p", "color"), ("body", "backgroundColor"))
+    )
+    dark, light = sorted((luminance(ink), luminance(paper)))
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+    assert (luminance(paper) > 0.5) == (scheme == "light")
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of `rgb(r, g, b)`, after WCAG 2."""
+    channels = [int(part) / 255 for part in color[color.index("(") + 1 : -1].split(",")[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
