@@ -12,11 +12,10 @@ from sphinx.util.typing import ExtensionMetadata
 
 def plain(text: str) -> str:
     """One line of prose: backticks become code, all other markup is escaped."""
-    pieces = re.split(r"(`+[^`]+`+)", text)
-    return "".join(
-        f"``{piece.strip('`')}``" if i % 2 else re.sub(r"([*|\\]|_\b)", r"\\\1", piece)
-        for i, piece in enumerate(pieces)
-    )
+    pieces = re.split(r"(`+[^`]+`+)", text)  # prose and code in turn
+    pieces[::2] = [re.sub(r"([*|\\]|_\b)", r"\\\1", prose) for prose in pieces[::2]]
+    pieces[1::2] = [f"``{code.strip('`')}``" for code in pieces[1::2]]
+    return "".join(pieces)
 
 
 def show_as_written(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
