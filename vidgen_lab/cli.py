@@ -87,7 +87,8 @@ def train_command(arguments: list[str]) -> None:
     model = zoo.create_model(name, preset, seed=options.run.seed, **_fields(options.config), **_fields(options.recipe))
     print(f"{name}, preset {preset}: {chosen.note} Writing to {options.run.out}.")
     fit(model, **_fields(options.run))
-    print(f"Done. vidgen sample {name} --checkpoint {options.run.out} --out grid.png shows samples.")
+    show = "evaluate" if model.output == "labels" else "sample"
+    print(f"Done. Next: vidgen {show} {name} --checkpoint {options.run.out}")
 
 
 @dataclass
@@ -161,9 +162,9 @@ def evaluate(model: Model, n: int = 1000, seed: int = 0) -> list[metrics.Measure
         case "points":
             real = data.Ring("test")
             radius = 4 * real.std
-            covered, near = metrics.modes_covered(model.sample(n, generator=generator).cpu(), real.centres, radius)
+            covered, near = metrics.modes_covered(model.sample(n, generator=generator).cpu(), real.centers, radius)
             real_points = real.__getitems__(list(range(n)))["points"]
-            real_covered, real_near = metrics.modes_covered(real_points, real.centres, radius)
+            real_covered, real_near = metrics.modes_covered(real_points, real.centers, radius)
             protocol |= {"data": "ring", "radius": radius, "share": 0.02}
             return [
                 metrics.Measurement("modes covered", covered, protocol, real_covered),

@@ -146,3 +146,12 @@ def test_mistakes_are_named_with_their_fix():
         model("critic", {}, Draw(0))
     with pytest.raises(ArgumentError, match=r"shape=\(28, 28\)"):
         GANConfig(shape=(28, 28))
+
+
+def test_a_lazy_penalty_comes_every_fourth_step_four_times_as_strong():
+    model, every = (GAN(replace(TINY, r1=1.0, penalty_every=k)) for k in (4, 1))
+    every.load_state_dict(model.state_dict())
+    batch = {"image": torch.rand(4, 1, 6, 5, generator=rng())}
+    terms = [model("discriminator", batch, Draw(0, step)).terms for step in range(5)]
+    assert ["r1" in term for term in terms] == [True, False, False, False, True]
+    assert torch.allclose(terms[0]["r1"], 4 * every("discriminator", batch, Draw(0)).terms["r1"])

@@ -44,10 +44,13 @@ class Optimizer:
     warmup: int = 0  # steps of linear rise from 0
 
     def __post_init__(self) -> None:
-        if self.lr <= 0:
+        if not self.lr > 0:
             raise ArgumentError(f"lr={self.lr}: the learning rate must be above 0, for instance lr=2e-4.")
         if not all(0.0 <= beta < 1.0 for beta in self.betas):
             raise ArgumentError(f"betas={self.betas}: both must be at least 0 and below 1, for instance (0.5, 0.999).")
+        for name in ("weight_decay", "final_lr", "warmup"):
+            if not getattr(self, name) >= 0:
+                raise ArgumentError(f"{name}={getattr(self, name)}: must be 0 or more.")
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Recipe:
                 f"accumulate={self.accumulate} does not divide batch_size={self.batch_size}. "
                 f"Nearest: batch_size={self.batch_size // self.accumulate * self.accumulate or self.accumulate}."
             )
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ArgumentError(f"clip_norm={self.clip_norm}: must be above 0, or None for no clipping.")
         if self.ema_decay is not None and not 0.0 <= self.ema_decay < 1.0:
             raise ArgumentError(f"ema_decay={self.ema_decay}: must be at least 0 and below 1, for instance 0.999.")
 
@@ -83,6 +88,14 @@ class Preset:
     config: Any
     recipe: Recipe
     note: str = ""
+
+    def __post_init__(self) -> None:
+        shared = set(self.config.__dataclass_fields__) & set(Recipe.__dataclass_fields__)
+        if shared:
+            raise ArgumentError(
+                f"{type(self.config).__name__} has a field {min(shared)}, and so has Recipe: an override could mean "
+                "either. Rename the one in the config."
+            )
 
     def override(self, **changes: Any) -> "Preset":
         """A copy with fields of the config or of the recipe replaced. A name that neither has raises ArgumentError."""

@@ -20,6 +20,7 @@ from vidgen_lab.core.errors import CheckpointError, unknown
 from vidgen_lab.core.model import Model
 
 FORMAT = "vidgen_lab 1"
+TEMPORARY = ".writing-"  # what a name begins with until its content is whole
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=path.parent))
         target = temporary / path.name
         write(target)
         for file in [target] if target.is_file() else target.rglob("*"):
@@ -60,18 +61,19 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
                     os.fsync(handle.fileno())
         os.replace(target, path)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(_disk_message(path, error)) from error
+        raise CheckpointError(disk_message(path, error)) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _disk_message(path: Path, error: Exception) -> str:
-    folder = next(parent for parent in path.parents if parent.exists())
-    free = shutil.disk_usage(folder).free / 1e6 if folder.is_dir() else 0.0
+def disk_message(path: Path, error: Exception) -> str:
+    """Why `path` could not be written, the room that is left there, and what to do."""
+    place = next(parent for parent in path.parents if parent.exists())
+    room = f"{place} has {shutil.disk_usage(place).free / 1e6:.0f} MB free" if place.is_dir() else f"{place} is a file"
     return (
-        f"cannot write {path}: {error}. Free space there: {free:.0f} MB. Nothing half-written was left. "
-        "Free some space or choose another folder that you may write to."
+        f"cannot write {path}: {error}; {room}. Nothing half-written was left. "
+        "Free some space, or choose another folder that you may write to."
     )
 
 
@@ -131,11 +133,22 @@ def read_weights(path: Path | str) -> Weights:
         raise CheckpointError(
             f'{path} is not a weights file of this package (format "{metadata.get("format")}", expected "{FORMAT}").'
         )
-    return Weights(
-        path=path,
-        model=metadata["model"],
-        preset=metadata["preset"],
-        config=json.loads(metadata["config"]),
-        recipe=json.loads(metadata["recipe"]),
-        tensors={name: t.float() if t.dtype == torch.float16 else t for name, t in tensors.items()},
-    )
+    try:
+        return Weights(
+            path=path,
+            model=metadata["model"],
+            preset=metadata["preset"],
+            config=json.loads(metadata["config"]),
+            recipe=json.loads(metadata["recipe"]),
+            tensors={name: t.float() if t.dtype == torch.float16 else t for name, t in tensors.items()},
+        )
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} has a damaged header ({error}); use another copy.") from error
+
+
+def load_tensors(model: Model, tensors: dict[str, Tensor], path: Path) -> None:
+    """Puts tensors read from `path` into the model. CheckpointError where names or shapes are not the model's."""
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} does not fit this {model.name}: {error}") from error

@@ -46,7 +46,15 @@ from vidgen_lab.core.weights import sha256
 from vidgen_lab.data import build
 from vidgen_lab.data.loader import batches
 from vidgen_lab.training.log import History, RunLog
-from vidgen_lab.training.state import last_good, load_state, read_json, save_state, step_folders, write_json
+from vidgen_lab.training.state import (
+    last_good,
+    load_state,
+    open_folder,
+    read_json,
+    save_state,
+    step_folders,
+    write_json,
+)
 
 
 def fit(
@@ -73,7 +81,7 @@ def fit(
         seed: of the data order and of every draw.
         out: folder for states, logs, sample grids and the finished model; None: nothing is written.
         resume: go on from the last state in `out`; with none there, start at step 0.
-        save_every: steps between states; None: a tenth of the run.
+        save_every: steps between states; None: a tenth of the run. The last step is always saved.
         init_from: weights file or run folder; tensors of equal name and shape are taken from it before step 0.
         device: "cpu", or None for what accelerate finds (a GPU where there is one).
         callback: called after each step, on the main process, with (step, model, record).
@@ -89,9 +97,14 @@ def fit(
         raise ArgumentError(f'{model.name} has no recipe. Build it with create_model("{model.name}", preset="ci").')
     if not model.phases:
         raise ArgumentError(f"{model.name} lists no phases: there is nothing to train.")
-    recipe = replace(model.recipe, **({"steps": steps} if steps else {}))
+    if isinstance(data, DataConfig):
+        model.recipe = replace(model.recipe, data=data)
+        data = None
+    recipe = model.recipe if steps is None else replace(model.recipe, steps=steps)
     out = Path(out) if out is not None else None
-    save_every = save_every or max(1, recipe.steps // 10)
+    save_every = max(1, recipe.steps // 10) if save_every is None else save_every
+    if save_every < 1:
+        raise ArgumentError(f"save_every={save_every}: must be 1 step or more, or None for a tenth of the run.")
     accelerator = _accelerator(recipe, device)
     rank, world = accelerator.process_index, accelerator.num_processes
     if recipe.batch_size % (world * recipe.accumulate):
@@ -103,11 +116,13 @@ def fit(
     model.to(accelerator.device)
     if init_from is not None:
         initialise(model, init_from)
-    if recipe.ema_decay is not None and model.ema is None:
+    if recipe.ema_decay is None:
+        model.ema = None
+    elif model.ema is None or init_from is not None:
         model.ema = {name: tensor.detach().clone() for name, tensor in model.averaged_tensors().items()}
     optimizers = build_optimizers(model, recipe)
-    start, state = _open_run(model, recipe, optimizers, out, seed, resume, accelerator)
-    dataset = build(data or recipe.data) if data is None or isinstance(data, DataConfig) else data
+    start, state = _open_run(model, recipe, data, optimizers, out, seed, resume, accelerator)
+    dataset = build(recipe.data) if data is None else data
     positions = state.get("positions")
     if positions and len(positions) != world:
         raise CheckpointError(
@@ -122,15 +137,19 @@ def fit(
         world=world,
         workers=workers,
     )
-    held_out = _held_out(model, data, recipe, seed) if model.validates else None
+    held_out = _held_out(model, data, recipe, seed) if model.validates and out is not None else None
+    model.requires_grad_(True)  # whatever was run before: DDP leaves out what needs no gradient now
     wrapped, *prepared = accelerator.prepare(model, *optimizers.values())
     stepping = dict(zip(optimizers, prepared, strict=True))
-    log = RunLog(out, start, recipe.steps, f"{model.name}/{model.preset}", progress) if rank == 0 else None
     best = state.get("best")
     clock = _Clock(state.get("cpu_seconds", 0.0), state.get("wall_seconds", 0.0))
 
-    model.train()
-    try:
+    with contextlib.ExitStack() as ending:
+        ending.callback(_unwrap, model, wrapped, accelerator)
+        log = RunLog(out, start, recipe.steps, f"{model.name}/{model.preset}", progress) if rank == 0 else None
+        if log:
+            ending.enter_context(log)
+        model.train()
         for step in range(start, recipe.steps):
             batch = _to_device(next(stream), accelerator.device)
             record: dict[str, float] = {"step": step}
@@ -157,7 +176,7 @@ def fit(
                     accelerator.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], recipe.clip_norm)
                 stepping[name].step()
                 stepping[name].zero_grad()
-                model.after_step(phase.name, draw)
+                model.after_step(phase.name, draw.at(phase.name))
                 updated.update(phase.updates)
             if recipe.ema_decay is not None and updated & set(model.averaged):
                 update_average(model, min(recipe.ema_decay, (1 + step) / (10 + step)))
@@ -173,16 +192,9 @@ def fit(
                     save_state(out, step + 1, model, optimizers, extra)
                     log.samples(model, step + 1, out)
                 accelerator.wait_for_everyone()
-    finally:
-        if log:
-            log.close()
-        accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)  # undo the mixed-precision wrapper
-        model.requires_grad_(True)
-        for name in model.frozen:
-            getattr(model, name).requires_grad_(False)
+    if out is not None and best and best["step"] != recipe.steps:
+        load_state(out / "checkpoints" / f"step-{best['step']:08d}", model)
     if out is not None and rank == 0:
-        if best and best["step"] != recipe.steps:
-            load_state(out / "checkpoints" / f"step-{best['step']:08d}", model)
         write_weights(model, out / "model.safetensors")
         write_json(out / "manifest.json", _manifest(out, model, accelerator, clock, best))
     return log.history if log else []
@@ -197,6 +209,12 @@ def build_optimizers(model: Model, recipe: Recipe) -> dict[str, torch.optim.Opti
                 f'phase "{phase.name}" of {model.name} asks for the optimiser "{phase.optimizer_name}"; '
                 f"the recipe has {', '.join(recipe.optimizers)}."
             )
+        for child in phase.updates:
+            if not any(True for _ in getattr(model, child).parameters()):
+                raise ArgumentError(
+                    f'phase "{phase.name}" of {model.name} trains "{child}", which holds no weights '
+                    "(a file that was saved for sampling only?). Start from create_model, with init_from."
+                )
         names = children.setdefault(phase.optimizer_name, [])
         names += [child for child in phase.updates if child not in names]
     built = {}
@@ -206,9 +224,9 @@ def build_optimizers(model: Model, recipe: Recipe) -> dict[str, torch.optim.Opti
         common = {"lr": settings.lr, "weight_decay": settings.weight_decay}
         match settings.kind:
             case "adam":
-                built[name] = torch.optim.Adam(parameters, betas=settings.betas, **common)
+                built[name] = torch.optim.Adam(parameters, betas=settings.betas, fused=True, **common)
             case "adamw":
-                built[name] = torch.optim.AdamW(parameters, betas=settings.betas, **common)
+                built[name] = torch.optim.AdamW(parameters, betas=settings.betas, fused=True, **common)
             case "rmsprop":
                 built[name] = torch.optim.RMSprop(parameters, **common)
             case "sgd":
@@ -232,12 +250,13 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, settings: Optimizer, ste
 @torch.no_grad()
 def update_average(model: Model, decay: float) -> None:
     """Moves the averaged parameters towards the live ones; copies buffers and integers."""
-    parameters = dict(model.named_parameters())
-    for name, live in model.averaged_tensors().items():
-        if name in parameters:
-            model.ema[name].lerp_(live, 1 - decay)  # eq. (gan-ema)
-        else:
-            model.ema[name].copy_(live)
+    live, parameters = model.averaged_tensors(), dict(model.named_parameters())
+    moved = [name for name in live if name in parameters]
+    torch._foreach_lerp_(
+        [model.ema[name] for name in moved], [live[name] for name in moved], 1 - decay
+    )  # eq. (gan-ema)
+    for name in live.keys() - moved:
+        model.ema[name].copy_(live[name])
 
 
 def initialise(model: Model, source: Path | str) -> list[str]:
@@ -263,16 +282,28 @@ def _accelerator(recipe: Recipe, device: str | None) -> Accelerator:
         raise ArgumentError(f'device="{device}": this machine has none. Use device="cpu".')
     if AcceleratorState._shared_state:  # a second run in one process may want another precision or device
         AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
-    return Accelerator(
+    accelerator = Accelerator(
         cpu=device == "cpu",
         mixed_precision=recipe.precision,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+    if recipe.precision == "fp16" and accelerator.device.type == "cpu":
+        raise ArgumentError('precision="fp16": a CPU cannot train in it. Use precision="bf16" or "no".')
+    return accelerator
+
+
+def _unwrap(model: Model, wrapped: torch.nn.Module, accelerator: Accelerator) -> None:
+    """Takes the mixed-precision wrapper off again and lets gradients flow as before the run."""
+    accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
+    model.requires_grad_(True)
+    for name in model.frozen:
+        getattr(model, name).requires_grad_(False)
 
 
 def _open_run(
     model: Model,
     recipe: Recipe,
+    data: Any,
     optimizers: dict[str, torch.optim.Optimizer],
     out: Path | None,
     seed: int,
@@ -285,28 +316,35 @@ def _open_run(
             raise ArgumentError("resume=True needs out=FOLDER, the folder of the run to go on with.")
         return 0, {}
     folders = step_folders(out)
-    if folders and not resume:
+    finished = out / "model.safetensors"
+    if (folders or finished.exists()) and not resume:
+        held = folders[-1].name if folders else finished.name
         raise ArgumentError(
-            f"{out} already holds a run ({folders[-1].name}). Add --resume to go on with it, or choose another --out."
+            f"{out} already holds a run ({held}). Add --resume to go on with it, or choose another --out."
         )
     run = {
         "model": model.name,
         "preset": model.preset,
         "config": to_json(model.config),
         "recipe": to_json(recipe),
+        "data": None if data is None else type(data).__name__,  # None: as the recipe says
         "seed": seed,
     }
+    start, state = 0, {}
     if folders:
         _check_same_run(read_json(out / "run.json"), run, out)
         state = load_state(folders[-1], model, optimizers)
         if state["step"] > recipe.steps:
             raise ArgumentError(f"{out} is at step {state['step']}, beyond steps={recipe.steps}. Ask for more steps.")
-        return state["step"], state
+        start = state["step"]
     if accelerator.is_main_process:
+        open_folder(out)
+        if start < recipe.steps:
+            finished.unlink(missing_ok=True)  # it would pass for the longer run's result
         versions = {"python": platform.python_version(), "torch": torch.__version__}
         write_json(out / "run.json", {**run, "versions": versions, "processes": accelerator.num_processes})
     accelerator.wait_for_everyone()
-    return 0, {}
+    return start, state
 
 
 def _check_same_run(saved: dict[str, Any], asked: dict[str, Any], out: Path) -> None:
@@ -359,6 +397,7 @@ def _manifest(
         "preset": run["preset"],
         "command": command_line(),
         "seed": run["seed"],
+        **({"data": run["data"]} if run["data"] else {}),
         "steps": run["recipe"]["steps"],
         "overrides": changed,
         "processes": accelerator.num_processes,
@@ -404,12 +443,11 @@ def _check_finite(record: dict[str, float], phase: str, step: int, out: Path | N
 
 def _held_out(model: Model, data: Any, recipe: Recipe, seed: int) -> list[Batch]:
     """Up to four batches that validation sees each time."""
-    config = recipe.data if data is None else data
-    if not isinstance(config, DataConfig):
+    if data is not None:
         raise ArgumentError(
             f"{model.name} keeps the best state by a held-out loss: give data as a DataConfig, which has a test split."
         )
-    dataset = build(config, split="test")
+    dataset = build(recipe.data, split="test")
     stream = batches(dataset, min(recipe.batch_size, len(dataset)), seed=seed)
     return [next(stream) for _ in range(4)]
 
