@@ -6,6 +6,7 @@ its last 2,000 the test split. Licence and origin: `files/LICENSE-mnist.md`.
 
 import hashlib
 import io
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -62,16 +63,14 @@ def resize(images: Tensor, size: int) -> Tensor:
     return F.interpolate(images[:, None].float(), (size, size), **mode)[:, 0].round().to(torch.uint8)
 
 
-class Digits(Dataset):
-    """Handwritten digits. Item: `image` (1, size, size) float32 in [-1, 1], `digit` int64 scalar.
+class LabelledImages(Dataset):
+    """Images held in memory as bytes. Item: `image` (1, H, W) float32 in [-1, 1], `digit` int64 scalar.
 
-    `images` (N, size, size) uint8 and `labels` (N,) int64 hold the whole split.
+    `images` (N, H, W) uint8 and `labels` (N,) int64 hold all of them.
     """
 
-    def __init__(self, split: Split = "train", size: int = 28) -> None:
-        images, labels = load_digits(split)
-        self.images = resize(torch.tensor(images), check_at_least("size", size, 4))  # (N, size, size) uint8
-        self.labels = torch.tensor(labels)
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        self.images, self.labels = images, labels
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -79,7 +78,15 @@ class Digits(Dataset):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         return {"image": to_float(self.images[index])[None], "digit": self.labels[index].clone()}
 
-    def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
-        """A batch at once: `image` (B, 1, size, size), `digit` (B,)."""
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        """A batch at once: `image` (B, 1, H, W), `digit` (B,)."""
         rows = torch.as_tensor(indices)
         return {"image": to_float(self.images[rows])[:, None], "digit": self.labels[rows]}
+
+
+class Digits(LabelledImages):
+    """MNIST-10k. Item: `image` (1, size, size) float32 in [-1, 1], `digit` int64 scalar. `resize` makes the size."""
+
+    def __init__(self, split: Split = "train", size: int = 28) -> None:
+        images, labels = load_digits(split)
+        super().__init__(resize(torch.tensor(images), check_at_least("size", size, 4)), torch.tensor(labels))
