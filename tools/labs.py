@@ -78,7 +78,7 @@ except ImportError:  # Colab, or a bare kernel
     %pip install -q "vidgen-lab @ git+{address(root)}@v{version(root)}"
     import vidgen_lab
 
-setup = vidgen_lab.setup()  # preset and device; VIDGEN_PRESET=ci or gpu overrides the choice"""
+setup = vidgen_lab.setup()  # preset and device; VIDGEN_PRESET=ci overrides"""
 
 
 def cost(lab: Lab, preset: str, root: Path = ROOT) -> str:

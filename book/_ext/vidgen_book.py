@@ -144,7 +144,7 @@ class ResultCard(SphinxDirective):
         return [card]
 
 
-class clip(nodes.General, nodes.Element):  # noqa: N801, a node is named as its directive
+class clip(nodes.figure):  # a node is named as its directive
     """A film. Its children are the filmstrip for print and, if there is one, the caption."""
 
 
@@ -195,7 +195,7 @@ def visit_clip_html(self: Any, node: clip) -> None:
 
 
 def depart_clip_html(self: Any, node: clip) -> None:
-    self.body.append("</figure>\n")
+    self.body.append("</figcaption></figure>\n" if len(node) > 1 else "</figure>\n")  # the caption opens it
 
 
 def visit_clip_latex(self: Any, node: clip) -> None:
