@@ -20,7 +20,8 @@ def plain(text: str) -> str:
 
 def show_as_written(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Rewrites a docstring before napoleon reads its sections. An indented block after a blank line stays as it is."""
-    shown: list[str] = []
+    # In the first line of an attribute, napoleon would take the words before a colon for its type.
+    shown: list[str] = [""] if what in ("attribute", "property", "data") else []
     literal = False
     for line in lines:
         indented = line.startswith("    ")

@@ -49,5 +49,5 @@ def test_the_example_learns_and_its_seed_decides_its_samples(page):
 
 
 def test_the_example_refuses_what_cannot_work_and_says_why(page):
-    with pytest.raises(ArgumentError, match="latent_dim=0: the latent needs 1 number or more"):
+    with pytest.raises(ArgumentError, match="latent_dim=0: give 1 or more"):
         page["ToyConfig"](latent_dim=0)
