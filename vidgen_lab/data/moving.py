@@ -34,6 +34,7 @@ FINE = 16  # positions are in sixteenths of a pixel
 
 _H = np.sqrt(0.5)
 UNIT = np.array([(0, 1), (-_H, _H), (-1, 0), (-_H, -_H), (0, -1), (_H, -_H), (1, 0), (_H, _H)])  # (y, x), y down
+_CACHED = 2**17  # pixels blended at a time, so that they stay in the cache
 _FIELDS = 7  # random numbers a digit takes: image, color, direction, speed, y, x, turn
 
 
@@ -154,11 +155,15 @@ class MovingDigits(Dataset):
         clips = np.arange(len(image))[:, None]
         if not self.subpixel:
             return windows[clips, first + margin]
-        window = windows[clips, first].astype(np.uint16)
         fy, fx = ((position % FINE).astype(np.uint16)[..., None] for position in (y, x))
-        across = window[..., 1:] * (FINE - fx) + window[..., :-1] * fx  # at most 255 * 16
-        both = across[..., size:] * (FINE - fy) + across[..., : size * size] * fy  # at most 255 * 256, fits in 16 bits
-        return ((both + 128) >> 8).astype(np.uint8)
+        frames = np.empty((*y.shape, size * size), np.uint8)
+        few = max(1, _CACHED // frames[0].size)
+        for rows in (slice(begin, begin + few) for begin in range(0, len(frames), few)):
+            window = windows[clips[rows], first[rows]].astype(np.uint16)
+            across = window[..., 1:] * (FINE - fx[rows]) + window[..., :-1] * fx[rows]  # at most 255 * 16
+            both = across[..., size:] * (FINE - fy[rows]) + across[..., : size * size] * fy[rows]  # at most 255 * 256
+            frames[rows] = (both + 128) >> 8
+        return frames
 
 
 def captions(labels: dict[str, np.ndarray | Tensor]) -> list[str]:
