@@ -16,7 +16,7 @@ import tyro
 from vidgen_lab import data, metrics, viz, zoo
 from vidgen_lab.core import ArgumentError, Model, Recipe, VidgenError, unknown
 from vidgen_lab.core.manifest import command_line, environment
-from vidgen_lab.core.weights import sha256, write_atomically
+from vidgen_lab.core.weights import sha256, write_atomically, write_tensors
 from vidgen_lab.training import fit
 
 
@@ -113,11 +113,10 @@ def sample_command(arguments: list[str]) -> None:
     )
     model = _load(name, options.checkpoint)
     generator = torch.Generator().manual_seed(options.seed)
-    condition: Any = {
-        key: value if isinstance(value, str) else torch.full((options.n,), value)
+    condition = {
+        key: [value] * options.n if isinstance(value, str) else torch.tensor([value] * options.n)
         for key, value in _pairs(options.condition).items()
     }
-    condition = {key: [value] * options.n if isinstance(value, str) else value for key, value in condition.items()}
     samples = model.sample(
         options.n,
         frames=options.frames,
@@ -125,8 +124,21 @@ def sample_command(arguments: list[str]) -> None:
         generator=generator,
         **_pairs(options.option),
     )
-    viz.save(samples.cpu(), options.out, fps=options.fps)
+    if model.output == "points":
+        _save_points(samples.cpu(), options.out)
+    else:
+        viz.save(samples.cpu(), options.out, fps=options.fps)
     print(f"{options.out}: {options.n} samples of {name}, seed {options.seed}.")
+
+
+def _save_points(points: torch.Tensor, out: Path) -> None:
+    """Points of the plane beside real ones, as a figure; or the tensor itself, under the name `samples`."""
+    if out.suffix == ".safetensors":
+        write_atomically(out, lambda path: write_tensors({"samples": points}, path))
+        return
+    fig, ax = viz.figure(alt=f"{len(points)} samples among as many real points.", width=4.8, height=4.8)
+    viz.points(data.Ring("test").__getitems__(list(range(len(points))))["points"], points, ax)
+    viz.save_figure(fig, out)
 
 
 @dataclass
@@ -144,6 +156,8 @@ def evaluate_command(arguments: list[str]) -> None:
     name, rest = _name(arguments, "evaluate")
     options = _run(EvaluateOptions, rest, f"vidgen evaluate {name}", f"Measures {name}.")
     model = _load(name, options.checkpoint)
+    if options.json and options.checkpoint and not _weights_file(options.checkpoint).exists():
+        raise ArgumentError(f"{options.checkpoint} has not finished, and a manifest needs finished weights. Resume it.")
     measured = evaluate(model, options.n, options.seed)
     for item in measured:
         reference = "" if item.reference is None else f"   (real data: {item.reference:.3g})"
@@ -179,7 +193,7 @@ def evaluate(model: Model, n: int = 1000, seed: int = 0) -> list[metrics.Measure
             logits, real_logits = judge.logits(_fit_size(samples, size)), judge.logits(real)
             protocol |= {
                 "network": "digits-2d",
-                "network_sha256": _shipped_hash("digits-2d"),
+                "network_sha256": zoo.shipped_hash("digits-2d"),
                 "size": size,
                 "real": len(real),
             }
@@ -212,30 +226,23 @@ def _fit_size(images: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _manifest(model: Model, options: EvaluateOptions, measured: list[metrics.Measurement]) -> dict[str, Any]:
-    folder = options.checkpoint if options.checkpoint and options.checkpoint.is_dir() else None
-    trained = (
-        json.loads((folder / "manifest.json").read_text()) if folder and (folder / "manifest.json").exists() else {}
-    )
+    trained = options.checkpoint / "manifest.json" if options.checkpoint else None
     values = {item.name: {"value": item.value, "real": item.reference, "protocol": item.protocol} for item in measured}
-    if trained:
-        return {**trained, "metrics": values, "metrics_command": command_line()}
-    held = (
-        {"weights_sha256": sha256(options.checkpoint)}
-        if options.checkpoint
-        else {"weights_sha256": _shipped_hash(model.name)}
-    )
+    if trained and trained.exists():
+        return {**json.loads(trained.read_text()), "metrics": values, "metrics_command": command_line()}
+    path = options.checkpoint and _weights_file(options.checkpoint)
     return {
         "model": model.name,
         "preset": model.preset,
         "command": command_line(),
         **environment(),
-        **held,
+        "weights_sha256": sha256(path) if path else zoo.shipped_hash(model.name),
         "metrics": values,
     }
 
 
-def _shipped_hash(name: str) -> str:
-    return json.loads((zoo.FILES / "SHA256.json").read_text())[zoo.entry(name).weights]
+def _weights_file(checkpoint: Path) -> Path:
+    return checkpoint / "model.safetensors" if checkpoint.is_dir() else checkpoint
 
 
 def _load(name: str, checkpoint: Path | None) -> Model:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +10,23 @@ import torch
 from tqdm.auto import tqdm
 
 from vidgen_lab.core import CheckpointError, Model
-from vidgen_lab.core.weights import write_atomically
+from vidgen_lab.core.weights import disk_message, write_atomically
 
 History = list[dict[str, float]]
 """One record a step: `step`, and `phase/term` for each term and each logged number."""
 
 
 class RunLog:
-    """Progress on screen; files too where `out` is given. Only the main process makes one.
+    """Progress on screen; files too where `out` is given. Only the main process opens one, as a context.
 
-    A resumed run drops what was logged after the state it starts from.
+    A file that cannot be written raises CheckpointError. A resumed run drops what was logged after the state that it
+    starts from.
     """
 
     def __init__(self, out: Path | None, start: int, steps: int, title: str, progress: bool) -> None:
         self.history: History = []
         self._file = self._board = None
+        self._hook, threading.excepthook = threading.excepthook, _without_disk_errors
         if out is not None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -31,8 +34,11 @@ class RunLog:
             self.history = [record for record in read_log(path) if record["step"] < start] if start else []
             lines = "".join(json.dumps(record) + "\n" for record in self.history)
             write_atomically(path, lambda temporary: temporary.write_text(lines))
-            self._file = open(path, "a", buffering=1)  # noqa: SIM115  closed in close()
-            self._board = SummaryWriter(str(out / "tensorboard"), purge_step=start if start else None)
+            try:
+                self._file = open(path, "a", buffering=1)  # noqa: SIM115  closed in __exit__
+                self._board = SummaryWriter(str(out / "tensorboard"), purge_step=start)
+            except OSError as error:
+                raise CheckpointError(disk_message(path, error)) from error
         self._bar = tqdm(
             total=steps,
             initial=start,
@@ -54,9 +60,7 @@ class RunLog:
                 for key, value in numbers.items():
                     self._board.add_scalar(key, value, int(record["step"]))
         except OSError as error:
-            raise CheckpointError(
-                f"cannot write the log {self._file.name}: {error}. Free some space; then resume."
-            ) from error
+            raise CheckpointError(disk_message(Path(self._file.name), error)) from error
         self._bar.set_postfix({key: f"{value:.3g}" for key, value in list(numbers.items())[:4]}, refresh=False)
         self._bar.update()
 
@@ -73,13 +77,26 @@ class RunLog:
         if self._board:
             self._board.add_image("samples", picture, step, dataformats="HWC")
 
-    def close(self) -> None:
-        """Flushes and closes everything."""
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Flushes and closes everything. What goes wrong here does not hide the error that ended the run."""
         self._bar.close()
-        if self._file:
-            self._file.close()
-        if self._board:
-            self._board.close()
+        for part in (self._file, self._board):
+            try:
+                if part:
+                    part.close()
+            except OSError as error:
+                if kind is None:
+                    raise CheckpointError(disk_message(Path(self._file.name), error)) from error
+        threading.excepthook = self._hook
+
+
+def _without_disk_errors(failed: threading.ExceptHookArgs) -> None:
+    """TensorBoard writes in a thread, which would print a traceback before its OSError reaches us."""
+    if not isinstance(failed.exc_value, OSError):
+        threading.__excepthook__(failed)
 
 
 def read_log(path: Path) -> History:

@@ -97,10 +97,9 @@ def fit(
         raise ArgumentError(f'{model.name} has no recipe. Build it with create_model("{model.name}", preset="ci").')
     if not model.phases:
         raise ArgumentError(f"{model.name} lists no phases: there is nothing to train.")
-    if isinstance(data, DataConfig):
-        model.recipe = replace(model.recipe, data=data)
-        data = None
     recipe = model.recipe if steps is None else replace(model.recipe, steps=steps)
+    if isinstance(data, DataConfig):
+        recipe, data = replace(recipe, data=data), None
     out = Path(out) if out is not None else None
     save_every = max(1, recipe.steps // 10) if save_every is None else save_every
     if save_every < 1:
@@ -340,7 +339,8 @@ def _open_run(
     if accelerator.is_main_process:
         open_folder(out)
         if start < recipe.steps:
-            finished.unlink(missing_ok=True)  # it would pass for the longer run's result
+            for result in (finished, out / "manifest.json"):  # they would pass for the longer run's
+                result.unlink(missing_ok=True)
         versions = {"python": platform.python_version(), "torch": torch.__version__}
         write_json(out / "run.json", {**run, "versions": versions, "processes": accelerator.num_processes})
     accelerator.wait_for_everyone()

@@ -11,7 +11,7 @@ import torch
 
 from vidgen_lab.core import ArgumentError, CheckpointError, Model, Recipe, read_weights, unknown
 from vidgen_lab.core.config import from_json
-from vidgen_lab.core.weights import sha256
+from vidgen_lab.core.weights import load_tensors, sha256
 
 FILES = Path(__file__).parent / "files"
 
@@ -107,17 +107,12 @@ def load_model(path: Path | str) -> Model:
         path = path / "model.safetensors"
     weights = read_weights(path)
     cls = entry(weights.model).model_class
-    try:
-        recipe = from_json(Recipe, weights.recipe) if weights.recipe else None
-        model = cls(from_json(type(next(iter(cls.presets.values())).config), weights.config), recipe)
-    except (ArgumentError, TypeError) as error:
-        raise CheckpointError(f"{path} was written by another version of {weights.model}: {error}") from error
-    model.preset = weights.preset
+    model = _build(cls, weights.config, weights.recipe, weights.preset, path)
     held = {name.split(".")[0] for name in weights.tensors}
     for name, child in list(model.named_children()):
         if name not in held and any(True for _ in child.parameters()):
             setattr(model, name, _Absent(name, path))
-    model.load_state_dict(weights.tensors)
+    load_tensors(model, weights.tensors, path)
     return model.eval()
 
 
@@ -135,12 +130,31 @@ def load_pretrained(name: str) -> Model:
             f"{name} ships no weights; these do: {', '.join(shipped)}. vidgen train {name} makes your own."
         )
     path = FILES / row.weights
-    expected = json.loads((FILES / "SHA256.json").read_text()).get(row.weights)
-    if not path.exists() or sha256(path) != expected:
+    if not path.exists() or sha256(path) != shipped_hash(name):
         raise CheckpointError(
             f"{path} is missing or is not the file that was shipped (its SHA-256 differs). Reinstall the package."
         )
     return load_model(path)
+
+
+def shipped_hash(name: str) -> str:
+    """SHA-256 that the shipped weights of a model must have. CheckpointError where the list is missing."""
+    hashes = FILES / "SHA256.json"
+    try:
+        return json.loads(hashes.read_text())[entry(name).weights]
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"cannot read {hashes} ({error}). Reinstall the package.") from error
+
+
+def _build(cls: type[Model], config: dict[str, Any], recipe: dict[str, Any] | None, preset: str, path: Path) -> Model:
+    """A model from the settings that `path` holds."""
+    try:
+        settings = from_json(type(next(iter(cls.presets.values())).config), config)
+        model = cls(settings, from_json(Recipe, recipe) if recipe else None)
+    except (ArgumentError, TypeError) as error:
+        raise CheckpointError(f"{path} was written by another version of {cls.name}: {error}") from error
+    model.preset = preset
+    return model
 
 
 def _load_unfinished(run: Path) -> Model:
@@ -152,9 +166,7 @@ def _load_unfinished(run: Path) -> Model:
         raise CheckpointError(f"{run} holds neither model.safetensors nor a saved state.")
     saved = read_json(run / "run.json")
     cls = entry(saved["model"]).model_class
-    config = from_json(type(next(iter(cls.presets.values())).config), saved["config"])
-    model = cls(config, from_json(Recipe, saved["recipe"]))
-    model.preset = saved["preset"]
+    model = _build(cls, saved["config"], saved["recipe"], saved["preset"], run)
     load_state(folders[-1], model)
     return model.eval()
 
