@@ -26,4 +26,5 @@ def test_sections_of_arguments_are_left_to_napoleon():
 def test_words_before_a_colon_are_not_the_type_of_an_attribute():
     lines = shown("Where we are: the next row.", what="property")
     read = GoogleDocstring(lines, Config(), what="property", name="f").lines()
+    vidgen_api.give_colons_back(None, "property", "f", None, None, read)
     assert [line for line in read if line] == ["Where we are: the next row."]
