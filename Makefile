@@ -36,6 +36,7 @@ book: $(READY)
 	$(BIN)/jupyter-book build . --all -W -n --keep-going --quiet
 	@echo "The book is built: $(CURDIR)/_build/html/index.html"
 
+test: export VIDGEN_PRESET = ci
 test: book
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -4,6 +4,8 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import address
+import labs
 import pytest
 import yaml
 
@@ -78,6 +80,14 @@ def test_every_picture_and_film_is_described_in_words(name):
     assert all(re.search(r"\w+\W+\w+", alt) and not alt.endswith((".png", ".svg", ".jpg", ".gif")) for alt in words), (
         words
     )
+
+
+@pytest.mark.parametrize("lab", labs.read_labs(), ids=lambda lab: lab.notebook)
+def test_a_lab_is_in_the_book_beside_its_chapter_and_opens_in_colab(lab):
+    assert {f"notebooks/{lab.notebook}", lab.chapter} <= set(NAMES)
+    opens = f"github/{address.slug(labs.address())}/blob/main/notebooks/{lab.notebook}.ipynb"
+    page = (HTML / f"notebooks/{lab.notebook}.html").read_text()
+    assert re.search(rf'<a href="https://colab.research.google.com/{re.escape(opens)}"[^>]*\bbtn\b', page)
 
 
 @each_source

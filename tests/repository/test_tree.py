@@ -88,7 +88,7 @@ def test_workflows_follow_githubs_schema():
 
 
 def make_targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    return set(re.findall(r"^([a-z]+):(?! export)", (ROOT / "Makefile").read_text(), re.M))
 
 
 def test_make_help_names_every_target():
@@ -136,3 +136,9 @@ def test_the_wheel_holds_every_file_of_the_package(tmp_path):
 def test_constraints_are_names_and_versions_only():
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     assert not [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.+]+", line)]
+
+
+def test_conda_users_get_what_make_installs():
+    given = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][-1]["pip"]
+    installed = re.search(r"pip install \$\(CONSTRAINTS\) -e '(.+)'", (ROOT / "Makefile").read_text())[1]
+    assert given == ["-c constraints.txt", f"-e {installed}"]
