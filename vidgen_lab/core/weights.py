@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from vidgen_lab.core.config import to_json
@@ -78,8 +78,14 @@ def disk_message(path: Path, error: Exception) -> str:
 
 
 def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Tensors into one safetensors file."""
-    save_file({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, path, metadata)
+    """Tensors into one safetensors file; the same tensors give the same bytes."""
+    content = save({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, metadata)
+    start = 8 + int.from_bytes(content[:8], "little")  # a length, a JSON header, the tensors
+    header = json.dumps(json.loads(content[8:start]), sort_keys=True).encode()  # save leaves metadata in any order
+    header += b" " * (-len(header) % 8)
+    with open(path, "wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.write(memoryview(content)[start:])
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -151,4 +157,4 @@ def load_tensors(model: Model, tensors: dict[str, Tensor], path: Path) -> None:
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise CheckpointError(f"{path} does not fit this {model.name}: {error}") from error
+        raise CheckpointError(f"{path} does not fit this {model.name}: {' '.join(str(error).split())}") from error
