@@ -123,10 +123,6 @@ def fit(
     start, state = _open_run(model, recipe, data, optimizers, out, seed, resume, accelerator)
     dataset = build(recipe.data) if data is None else data
     positions = state.get("positions")
-    if positions and len(positions) != world:
-        raise CheckpointError(
-            f"{out}: the state was saved by {len(positions)} processes; resume it with as many, not {world}."
-        )
     stream = batches(
         dataset,
         recipe.batch_size,
@@ -336,7 +332,12 @@ def _open_run(
         state = load_state(folders[-1], model, optimizers)
         if state["step"] > recipe.steps:
             raise ArgumentError(f"{out} is at step {state['step']}, beyond steps={recipe.steps}. Ask for more steps.")
-        start = state["step"]
+        start, saved_by = state["step"], len(state["positions"])
+        if saved_by != accelerator.num_processes:
+            raise CheckpointError(
+                f"{out}: the state was saved by {saved_by} processes; resume it with as many, "
+                f"not {accelerator.num_processes}."
+            )
     if accelerator.is_main_process:
         open_folder(out)
         if start < recipe.steps:
