@@ -58,7 +58,7 @@ def try_environment(name: str, constraints: list[str], commit: str) -> dict[str,
     subprocess.run(["tar", "-x", "-C", work], input=archive.stdout, check=True)
     (folder / "constraints.txt").write_text("\n".join(constraints) + "\n")
     try:
-        venv.create(folder / "venv", with_pip=True)
+        venv.create(folder / "venv", with_pip=True, upgrade_deps=True)  # an old pip refuses git+file addresses
         python = folder / "venv/bin/python"
         package = f"vidgen-lab[test] @ git+{ROOT.as_uri()}@{commit}"
         seen = {
