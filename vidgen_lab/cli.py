@@ -74,21 +74,30 @@ class TrainOptions:
 def train_command(arguments: list[str]) -> None:
     """trains a model: vidgen train gan --preset ci --out runs/gan"""
     name, preset, rest = _name_and_preset(arguments, "train")
-    chosen = zoo.entry(name).model_class.presets[preset]
+    cls = zoo.entry(name).model_class
+    chosen = cls.presets[preset]
+    below_it = cls.stands_on.items()
     whole = make_dataclass(
         "Train",
         [
             ("run", Annotated[TrainOptions, tyro.conf.arg(name="")]),
             ("config", Annotated[type(chosen.config), tyro.conf.arg(name="")], field(default=chosen.config)),
             ("recipe", Annotated[Recipe, tyro.conf.arg(name="")], field(default=chosen.recipe)),
+            *((child, Annotated[Path | None, _stage_help(below)], field(default=None)) for child, below in below_it),
         ],
     )
     options = _run(whole, rest, f"vidgen train {name} --preset {preset}", f"Trains {name}. {chosen.note}")
-    model = zoo.create_model(name, preset, seed=options.run.seed, **_fields(options.config), **_fields(options.recipe))
+    stages = {child: getattr(options, child) for child, _ in below_it}
+    settings = {**_fields(options.config), **_fields(options.recipe), **stages}
+    model = zoo.create_model(name, preset, seed=options.run.seed, **settings)
     print(f"{name}, preset {preset}: {chosen.note} Writing to {options.run.out}.")
     fit(model, **_fields(options.run))
     show = "evaluate" if model.output == "labels" else "sample"
     print(f"Done. Next: vidgen {show} {name} --checkpoint {options.run.out}")
+
+
+def _stage_help(name: str) -> Any:
+    return tyro.conf.arg(help=f"run folder or weights file of the {name} that this model stands on; None: as shipped")
 
 
 @dataclass

@@ -162,7 +162,7 @@ def watch_ring(overrides: dict[str, Any], shown: list[int]) -> list[Tensor]:
 def digits() -> dict[str, Any]:
     """The ci preset, watched while it learns."""
     steps = create_model("gan", "ci").recipe.steps
-    shown = sorted({round(4 * (steps / 4) ** (i / 63)) for i in range(64)})
+    shown = sorted({round(4 * (steps / 4) ** (i / 47)) for i in range(48)})
     budgets = [steps // 30, steps // 6, steps]
     film, pictures, history = [], {}, []
 
@@ -177,11 +177,11 @@ def digits() -> dict[str, Any]:
 
     model = create_model("gan", "ci")
     fit(model, device="cpu", callback=look, progress=False)
-    film += [film[-1]] * 12  # rest on the last picture
+    film += [film[-1]] * 8  # rest on the last picture
     clip = torch.stack(film, dim=2)  # (64, 1, T, 28, 28)
     clip = torch.nn.functional.interpolate(clip, scale_factor=(1, 2, 2))
     viz.save(clip, OUT / "training.mp4", fps=8)
-    poster = clip[:8, :, [0, 8, 16, 24, 32, 40, 52, len(shown) - 1]]
+    poster = clip[:8, :, [0, 7, 14, 20, 26, 32, 38, len(shown) - 1]]
     viz.save(poster, OUT / "training.png")
     rows = torch.cat([pictures[budget] for budget in budgets])
     write_bytes(OUT / "budgets.png", viz.files.png_bytes(viz.grid(rows, columns=16).repeat(2, 0).repeat(2, 1)))

@@ -21,8 +21,8 @@ def model():
 def test_a_weights_file_says_which_model_it_is_and_holds_every_tensor(model, tmp_path):
     write_weights(model, tmp_path / "deep" / "er" / "w.safetensors")
     held = read_weights(tmp_path / "deep" / "er" / "w.safetensors")
-    assert (held.model, held.preset) == ("gan", "ring")
-    assert held.config == json.loads(json.dumps(to_json(model.config)))
+    assert (held.description["model"], held.description["preset"]) == ("gan", "ring")
+    assert held.description["config"] == json.loads(json.dumps(to_json(model.config)))
     assert held.recipe["steps"] == 7
     assert held.tensors.keys() == model.state_dict().keys()
     assert all(torch.equal(held.tensors[name], tensor) for name, tensor in model.state_dict().items())

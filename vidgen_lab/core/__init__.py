@@ -10,7 +10,7 @@ from vidgen_lab.core.errors import (
     VidgenError,
     unknown,
 )
-from vidgen_lab.core.model import Batch, Losses, Model, Phase, count_parameters, latent_normal
+from vidgen_lab.core.model import Batch, Losses, Model, Phase, count_parameters, describe, latent_normal
 from vidgen_lab.core.weights import read_weights, write_weights
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Recipe",
     "VidgenError",
     "count_parameters",
+    "describe",
     "fold",
     "latent_normal",
     "read_weights",

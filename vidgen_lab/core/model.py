@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from vidgen_lab.core.config import Preset, Recipe
+from vidgen_lab.core.config import Preset, Recipe, to_json
 from vidgen_lab.core.draw import Draw
 from vidgen_lab.core.errors import ArgumentError, unknown
 
@@ -71,11 +71,17 @@ class Model(nn.Module):
     conditions: ClassVar[tuple[str, ...]] = ()  # batch keys that `sample(condition=...)` understands
     averaged: ClassVar[tuple[str, ...]] = ()  # children with an EMA copy, the ones that sampling uses
     frozen: ClassVar[tuple[str, ...]] = ()  # children that are never trained here (a tokenizer)
+    stands_on: ClassVar[dict[str, str]] = {}  # child -> its model in the zoo, {"tokenizer": "vqvae"}; frozen too
     validates: ClassVar[bool] = False  # whether `validation_loss` exists; then `fit` keeps the best state
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.frozen = tuple(dict.fromkeys((*cls.frozen, *cls.stands_on)))
 
     def __init__(self, config: Any, recipe: Recipe | None = None) -> None:
         super().__init__()
         self.config, self.recipe, self.preset = config, recipe, ""
+        self.trained = False  # whether the weights came from training, here or in the file they were loaded from
         self.ema: dict[str, Tensor] | None = None  # averaged weights, by their name in the state dict
 
     # training
@@ -214,6 +220,17 @@ class Model(nn.Module):
 def latent_normal(n: int, dim: int, device: torch.device, generator: torch.Generator | None) -> Tensor:
     """Sampling noise `(n, dim)`, drawn on the CPU so that a seed means the same on every device."""
     return torch.randn(n, dim, generator=generator).to(device)
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """What rebuilds an untrained copy of the model, as JSON values: name, preset, config, recipe, and its stages."""
+    return {
+        "model": model.name,
+        "preset": model.preset,
+        "config": to_json(model.config),
+        "recipe": to_json(model.recipe) if model.recipe else None,
+        "stages": {child: describe(getattr(model, child)) for child in model.stands_on},
+    }
 
 
 def count_parameters(module: nn.Module) -> dict[str, int]:

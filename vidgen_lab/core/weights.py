@@ -15,9 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from vidgen_lab.core.config import to_json
 from vidgen_lab.core.errors import CheckpointError, unknown
-from vidgen_lab.core.model import Model
+from vidgen_lab.core.model import Model, describe
 
 FORMAT = "vidgen_lab 1"
 TEMPORARY = ".writing-"  # what a name begins with until its content is whole
@@ -25,13 +24,10 @@ TEMPORARY = ".writing-"  # what a name begins with until its content is whole
 
 @dataclass(frozen=True)
 class Weights:
-    """What a weights file holds: the model's name, preset, config and recipe as JSON values, and its tensors."""
+    """What a weights file holds: its tensors, and as JSON values what `describe` says of the model."""
 
     path: Path
-    model: str
-    preset: str
-    config: dict[str, Any]
-    recipe: dict[str, Any] | None
+    description: dict[str, Any]
     tensors: dict[str, Tensor]
 
 
@@ -121,13 +117,7 @@ def write_weights(
             for name, tensor in model.state_dict().items()
             if children is None or name.split(".")[0] in children
         }
-    metadata = {
-        "format": FORMAT,
-        "model": model.name,
-        "preset": model.preset,
-        "config": json.dumps(to_json(model.config)),
-        "recipe": json.dumps(to_json(model.recipe)) if model.recipe else "null",
-    }
+    metadata = {"format": FORMAT, "description": json.dumps(describe(model))}
     write_atomically(path, lambda temporary: write_tensors(tensors, temporary, metadata))
 
 
@@ -142,10 +132,7 @@ def read_weights(path: Path | str) -> Weights:
     try:
         return Weights(
             path=path,
-            model=metadata["model"],
-            preset=metadata["preset"],
-            config=json.loads(metadata["config"]),
-            recipe=json.loads(metadata["recipe"]),
+            description=json.loads(metadata["description"]),
             tensors={name: t.float() if t.dtype == torch.float16 else t for name, t in tensors.items()},
         )
     except (KeyError, ValueError) as error:

@@ -36,6 +36,7 @@ from vidgen_lab.core import (
     NonFiniteError,
     Optimizer,
     Recipe,
+    describe,
     fold,
     read_weights,
     write_weights,
@@ -97,6 +98,12 @@ def fit(
         raise ArgumentError(f'{model.name} has no recipe. Build it with create_model("{model.name}", preset="ci").')
     if not model.phases:
         raise ArgumentError(f"{model.name} lists no phases: there is nothing to train.")
+    for child, name in model.stands_on.items():
+        if not getattr(model, child).trained:
+            raise ArgumentError(
+                f"the {child} of {model.name} is untrained. Train one (vidgen train {name} --out runs/{name}) "
+                f"and give it: --{child} runs/{name}."
+            )
     recipe = model.recipe if steps is None else replace(model.recipe, steps=steps)
     if isinstance(data, DataConfig):
         recipe, data = replace(recipe, data=data), None
@@ -133,7 +140,7 @@ def fit(
         workers=workers,
     )
     held_out = _held_out(model, data, recipe, seed) if model.validates and out is not None else None
-    model.requires_grad_(True)  # whatever was run before: DDP leaves out what needs no gradient now
+    _all_gradients_on(model)  # whatever was run before: DDP leaves out what needs no gradient now
     wrapped, *prepared = accelerator.prepare(model, *optimizers.values())
     stepping = dict(zip(optimizers, prepared, strict=True))
     best = state.get("best")
@@ -188,6 +195,7 @@ def fit(
                     save_state(out, step + 1, model, optimizers, extra)
                     log.samples(model, step + 1, out)
                 accelerator.wait_for_everyone()
+    model.trained = True
     if out is not None and best and best["step"] != recipe.steps:
         load_state(out / "checkpoints" / f"step-{best['step']:08d}", model)
     if out is not None and rank == 0:
@@ -291,9 +299,7 @@ def _accelerator(recipe: Recipe, device: str | None) -> Accelerator:
 def _unwrap(model: Model, wrapped: torch.nn.Module, accelerator: Accelerator) -> None:
     """Takes the mixed-precision wrapper off again and lets gradients flow as before the run."""
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
-    model.requires_grad_(True)
-    for name in model.frozen:
-        getattr(model, name).requires_grad_(False)
+    _all_gradients_on(model)
 
 
 def _open_run(
@@ -319,9 +325,7 @@ def _open_run(
             f"{out} already holds a run ({held}). Add --resume to go on with it, or choose another --out."
         )
     run = {
-        "model": model.name,
-        "preset": model.preset,
-        "config": to_json(model.config),
+        **describe(model),
         "recipe": to_json(recipe),
         "data": None if data is None else type(data).__name__,  # None: as the recipe says
         "seed": seed,
@@ -412,6 +416,12 @@ def _manifest(
     if accelerator.device.type == "cuda":
         manifest["peak_gpu_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6)
     return {**manifest, **({"best": best} if best else {})}
+
+
+def _all_gradients_on(model: Model) -> None:
+    """For all networks but the frozen ones."""
+    for name, child in model.named_children():
+        child.requires_grad_(name not in model.frozen)
 
 
 def _reseed(seed: int, device: torch.device) -> None:

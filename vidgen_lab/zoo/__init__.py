@@ -78,18 +78,36 @@ def create_model(name: str, preset: str = "ci", seed: int = 0, **overrides: Any)
     Args:
         name: a name in the zoo.
         preset: "paper", "gpu", "ci", ... as `vidgen list` shows.
-        overrides: any field of the preset's config or recipe, for instance `latent_dim=32, batch_size=16`.
+        overrides: any field of the preset's config or recipe, for instance `latent_dim=32, batch_size=16`. For a model
+            that stands on another (a prior on a tokenizer), also that one: `tokenizer="runs/vqvae"`, a run, a weights
+            file or a model; else it is the one of the same preset, with the weights that ship with it.
 
     Under `with torch.device("meta"):` it is built without memory, for counting parameters.
     """
     row = entry(name)
     if preset not in row.presets:
         raise unknown(f"preset of {name}", preset, row.presets)
-    chosen = row.model_class.presets[preset].override(**overrides)
+    cls = row.model_class
+    stages = {child: _stage(below, overrides.pop(child, None), preset) for child, below in cls.stands_on.items()}
+    chosen = cls.presets[preset].override(**overrides)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = row.model_class(chosen.config, chosen.recipe)
+        model = cls(chosen.config, chosen.recipe, **stages)
     model.preset = preset
+    return model
+
+
+def _stage(name: str, source: Path | str | Model | None, preset: str) -> Model:
+    """The frozen model that another stands on: as given, or as shipped, or fresh (which `fit` will refuse)."""
+    if source is None:
+        row = entry(name)
+        preset = preset if preset in row.presets else "ci"
+        if row.weights == f"{name}-{preset}.safetensors" and torch.get_default_device().type != "meta":
+            return load_pretrained(name)
+        return create_model(name, preset)
+    model = source if isinstance(source, Model) else load_model(source)
+    if model.name != name:
+        raise ArgumentError(f"{source} holds a {model.name}; this model stands on a {name}.")
     return model
 
 
@@ -106,14 +124,13 @@ def load_model(path: Path | str) -> Model:
             return _load_unfinished(path)
         path = path / "model.safetensors"
     weights = read_weights(path)
-    cls = entry(weights.model).model_class
-    model = _build(cls, weights.config, weights.recipe, weights.preset, path)
+    model = _build(weights.description, path)
     held = {name.split(".")[0] for name in weights.tensors}
     for name, child in list(model.named_children()):
         if name not in held and any(True for _ in child.parameters()):
             setattr(model, name, _Absent(name, path))
     load_tensors(model, weights.tensors, path)
-    return model.eval()
+    return _as_trained(model)
 
 
 def load_pretrained(name: str) -> Model:
@@ -146,15 +163,26 @@ def shipped_hash(name: str) -> str:
         raise CheckpointError(f"cannot read {hashes} ({error}). Reinstall the package.") from error
 
 
-def _build(cls: type[Model], config: dict[str, Any], recipe: dict[str, Any] | None, preset: str, path: Path) -> Model:
-    """A model from the settings that `path` holds."""
+def _build(description: dict[str, Any], path: Path) -> Model:
+    """A model, and those it stands on, from the description that `path` holds."""
+    cls = entry(description["model"]).model_class
+    stages = {child: _build(below, path) for child, below in description["stages"].items()}
     try:
-        settings = from_json(type(next(iter(cls.presets.values())).config), config)
-        model = cls(settings, from_json(Recipe, recipe) if recipe else None)
+        config = from_json(type(next(iter(cls.presets.values())).config), description["config"])
+        recipe = from_json(Recipe, description["recipe"]) if description["recipe"] else None
+        model = cls(config, recipe, **stages)
     except (ArgumentError, TypeError) as error:
         raise CheckpointError(f"{path} was written by another version of {cls.name}: {error}") from error
-    model.preset = preset
+    model.preset = description["preset"]
     return model
+
+
+def _as_trained(model: Model) -> Model:
+    """Marks a model, and those it stands on, as trained; in eval mode."""
+    for part in model.modules():
+        if isinstance(part, Model):
+            part.trained = True
+    return model.eval()
 
 
 def _load_unfinished(run: Path) -> Model:
@@ -164,11 +192,9 @@ def _load_unfinished(run: Path) -> Model:
     folders = step_folders(run)
     if not folders:
         raise CheckpointError(f"{run} holds neither model.safetensors nor a saved state.")
-    saved = read_json(run / "run.json")
-    cls = entry(saved["model"]).model_class
-    model = _build(cls, saved["config"], saved["recipe"], saved["preset"], run)
+    model = _build(read_json(run / "run.json"), run)
     load_state(folders[-1], model)
-    return model.eval()
+    return _as_trained(model)
 
 
 class _Absent(torch.nn.Module):
