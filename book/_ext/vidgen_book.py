@@ -67,7 +67,7 @@ class ResultRole(SphinxRole):
             value = look_up(read_manifest(self.env, name), key)
             if isinstance(value, dict | list):
                 raise ResultError(f'"{key}" is a {type(value).__name__}, not a number or a text')
-            text = format(value, spec)
+            text = "–" if value is None else format(value, spec)
         except (ResultError, ValueError) as error:
             message = self.inliner.reporter.error(f"result `{self.text}`: {error}", line=self.lineno)
             return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]

@@ -23,7 +23,7 @@ def test_a_weights_file_says_which_model_it_is_and_holds_every_tensor(model, tmp
     held = read_weights(tmp_path / "deep" / "er" / "w.safetensors")
     assert (held.description["model"], held.description["preset"]) == ("gan", "ring")
     assert held.description["config"] == json.loads(json.dumps(to_json(model.config)))
-    assert held.recipe["steps"] == 7
+    assert held.description["recipe"]["steps"] == 7
     assert held.tensors.keys() == model.state_dict().keys()
     assert all(torch.equal(held.tensors[name], tensor) for name, tensor in model.state_dict().items())
 
