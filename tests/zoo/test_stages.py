@@ -96,6 +96,17 @@ def test_a_run_a_file_and_a_model_serve_as_the_tokenizer(run):
         assert model.tokenizer.config.width == 5 and model.tokenizer.trained
 
 
+def test_a_tokenizer_with_averaged_weights_is_stood_on_with_those_and_left_as_it_is(monkeypatch):
+    monkeypatch.setattr(Coder, "averaged", ("encoder", "decoder"))
+    coder = zoo.create_model("mini-coder", ema_decay=0.9)
+    fit(coder, device="cpu", progress=False)
+    live, averaged = coder.decoder.weight.clone(), coder.ema["decoder.weight"].clone()
+    model = zoo.create_model("mini-top", tokenizer=coder)
+    assert torch.equal(model.tokenizer.decoder.weight, averaged) and model.tokenizer.ema is None
+    assert torch.equal(coder.decoder.weight, live) and torch.equal(coder.ema["decoder.weight"], averaged)
+    assert not torch.equal(live, averaged)
+
+
 def test_a_tokenizer_of_another_kind_is_refused(run):
     top = zoo.create_model("mini-top", tokenizer=run)
     with pytest.raises(ArgumentError, match="holds a mini-top; this model stands on a mini-coder"):

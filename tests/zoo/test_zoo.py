@@ -6,6 +6,7 @@ import torch
 
 from vidgen_lab import create_model, fit, list_models, load_model, load_pretrained, zoo
 from vidgen_lab.core import ArgumentError, CheckpointError, Model, count_parameters, read_weights, write_weights
+from vidgen_lab.core.model import describe
 from vidgen_lab.core.weights import sha256, write_tensors
 
 SMALL = {"generator_widths": (4,), "discriminator_widths": (4,), "batch_size": 8}
@@ -102,19 +103,28 @@ def test_what_is_no_checkpoint_is_refused_with_its_path(tmp_path):
 
 
 def test_a_file_whose_header_and_tensors_disagree_is_refused(tmp_path):
-    path = tmp_path / "w.safetensors"
-    held = {"format": "vidgen_lab 1", "model": "gan", "preset": "ring", "recipe": "null"}
-    tensors = gan().state_dict()
-    write_tensors(tensors, path, {**held, "config": json.dumps({"latent_dim": 9, "shape": [2]})})
+    path, model = tmp_path / "w.safetensors", gan()
+
+    def write(**changes):
+        description = json.dumps({**describe(model), **changes})
+        write_tensors(model.state_dict(), path, {"format": "vidgen_lab 1", "description": description})
+
+    write()
+    assert same(load_model(path), model)
+    write(config={"latent_dim": 9, "shape": [2]})
     with pytest.raises(CheckpointError, match=f"{path} does not fit this gan: .*size mismatch"):
         load_model(path)
-    write_tensors(tensors, path, {**held, "config": json.dumps({"latent_width": 9})})
-    with pytest.raises(
-        CheckpointError, match=f'{path} was written by another version of gan: no field .*"latent_width"'
-    ):
+    write(config={"latent_width": 9})
+    with pytest.raises(CheckpointError, match=f'{path} was written by another version of gan: no .*"latent_width"'):
         load_model(path)
-    write_tensors(tensors, path, {**held, "model": "gann", "config": "{}"})
+    write(stages={"tokenizer": describe(model)})
+    with pytest.raises(CheckpointError, match=f"{path} was written by another version of gan: .*tokenizer"):
+        load_model(path)
+    write(model="gann")
     with pytest.raises(ArgumentError, match='no model "gann"; did you mean "gan"'):
+        load_model(path)
+    write_tensors(model.state_dict(), path, {"format": "vidgen_lab 1", "description": '{"model": "gan"}'})
+    with pytest.raises(CheckpointError, match=f"{path} has a damaged header: it lacks preset"):
         load_model(path)
 
 

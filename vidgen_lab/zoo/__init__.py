@@ -1,5 +1,6 @@
 """The zoo: from a name to a model. One row for each model of the course."""
 
+import copy
 import importlib
 import json
 from collections.abc import Sequence
@@ -108,6 +109,11 @@ def _stage(name: str, source: Path | str | Model | None, preset: str) -> Model:
     model = source if isinstance(source, Model) else load_model(source)
     if model.name != name:
         raise ArgumentError(f"{source} holds a {model.name}; this model stands on a {name}.")
+    if model.ema is not None:  # stand on the averaged weights, the ones that are written
+        model = copy.deepcopy(model)
+        for key, tensor in model.averaged_tensors().items():
+            tensor.data = model.ema[key].to(tensor.device)
+        model.ema = None
     return model
 
 
@@ -165,6 +171,9 @@ def shipped_hash(name: str) -> str:
 
 def _build(description: dict[str, Any], path: Path) -> Model:
     """A model, and those it stands on, from the description that `path` holds."""
+    for key in ("model", "preset", "config", "recipe", "stages"):
+        if key not in description:
+            raise CheckpointError(f"{path} has a damaged header: it lacks {key}. Use another copy.")
     cls = entry(description["model"]).model_class
     stages = {child: _build(below, path) for child, below in description["stages"].items()}
     try:
