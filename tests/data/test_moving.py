@@ -72,6 +72,7 @@ def test_an_item_depends_on_seed_split_and_index_alone():
     assert torch.equal(MovingDigits(length=43)[42]["video"], alone)
     others = [MovingDigits(seed=1)[42], MovingDigits("test")[42], data[41]]
     assert all(not torch.equal(other["video"], alone) for other in others)
+    assert not np.array_equal(MovingDigits("test")._draw([42])["x"], data._draw([42])["x"])  # not the digits alone
 
 
 def test_more_frames_begin_with_the_same_clip():

@@ -1,6 +1,6 @@
 """Any folder of films as clips, any folder of pictures as images. An item is read when it is asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import av
@@ -77,8 +77,10 @@ class VideoFolder(Dataset):
         film = int(np.searchsorted(self._ends, index, side="right"))
         name, info, first = self._films[film]
         begin = first + (index - (self._ends[film - 1] if film else 0)) * self.hop
-        stamps = _stamps(info["runs"])[begin : begin + self.frames * self.stride : self.stride].tolist()
-        clip = _read_clip(self.folder / name, stamps, self.size)  # (T, H, W, 3)
+        by_time = info["runs"] is not None
+        marks = _stamps(info["runs"]) if by_time else np.arange(info["frames"])
+        marks = marks[begin : begin + self.frames * self.stride : self.stride].tolist()
+        clip = _read_clip(self.folder / name, marks, self.size, by_time)  # (T, H, W, 3)
         return {"video": to_float(clip.transpose(3, 0, 1, 2)).contiguous(), "film": name}
 
 
@@ -129,41 +131,48 @@ def _probe_picture(path: Path) -> Info:
 
 
 def _probe_film(path: Path) -> Info:
-    """Decode a film from end to end. Its number of frames and their time stamps, as runs [first, step, count]."""
+    """Decode a film from end to end. Its number of frames, and their time stamps as runs [first, step, count].
+
+    `runs` is None where stamps cannot be trusted to find a frame again: they do not rise, or only some frames have one
+    and the rest are guessed, which after a seek comes out otherwise (MPEG program streams, .mpg, were seen to). Such a
+    film is read by counting from its beginning: slow, but right.
+    """
     stamps = []
     try:
         with av.open(path) as container:
-            stream = _video_stream(container)
-            stream.codec_context.options = {"err_detect": "explode"}  # the decoder would paint over what is broken
-            for frame in container.decode(stream):
-                if frame.is_corrupt:
-                    raise DataError(f"the film is damaged at frame {len(stamps)}")
-                stamps.append(frame.pts)
+            stream, guessed = _video_stream(container), container.format.name == "mpeg"
+            for packet in container.demux(stream):
+                guessed |= packet.size > 0 and packet.pts is None
+                for frame in packet.decode():
+                    if frame.is_corrupt:  # the decoder has painted over what is broken
+                        raise DataError(f"the film is damaged at frame {len(stamps)}")
+                    stamps.append(frame.pts)
             promised = stream.frames  # 0 where the container does not say
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise DataError(f"the film is damaged after {len(stamps)} frames ({_reason(error)})") from error
     if not stamps or len(stamps) < promised:
         raise DataError(f"the film is damaged: {len(stamps)} of {promised} frames can be decoded")
-    if None in stamps or any(later <= earlier for earlier, later in zip(stamps, stamps[1:], strict=False)):
-        raise DataError("the film's frames have no rising time stamps; write it anew as mp4")
-    return {"frames": len(stamps), "runs": _runs(stamps)}
+    rising = None not in stamps and all(a < b for a, b in zip(stamps, stamps[1:], strict=False))
+    return {"frames": len(stamps), "runs": _runs(stamps) if rising and not guessed else None}
 
 
-def _read_clip(path: Path, stamps: list[int], size: int) -> np.ndarray:
-    """The frames at these time stamps, resized and cut: (T, size, size, 3) uint8.
+def _read_clip(path: Path, marks: list[int], size: int, by_time: bool) -> np.ndarray:
+    """The frames with these time stamps, or these numbers, resized and cut: (T, size, size, 3) uint8.
 
-    Some containers seek to a key frame behind the one asked for. Then we ask for a second earlier, for four, and at
-    last decode from the beginning.
+    By time, a seek comes first; where it lands behind the first frame, one two seconds earlier; where that does too,
+    the film is decoded from its beginning.
     """
     reason = "its frames are not those of the index"
-    for seconds in (0, 1, 4, None):
+    for seconds in (0, 2, None) if by_time else (None,):
         try:
             with av.open(path) as container:
                 stream = _video_stream(container)
                 if seconds is not None:
-                    earlier = stamps[0] - int(seconds / stream.time_base)
+                    earlier = marks[0] - int(seconds / stream.time_base)
                     container.seek(max(earlier, stream.start_time or 0), stream=stream)
-                clip = _pick(container.decode(stream), stamps, size, sought=seconds is not None)
+                decoded = container.decode(stream)
+                marked = ((frame.pts, frame) for frame in decoded) if by_time else enumerate(decoded)
+                clip = _pick(marked, marks, size, sought=seconds is not None)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             reason, clip = _reason(error), None
         if clip is not None:
@@ -171,19 +180,19 @@ def _read_clip(path: Path, stamps: list[int], size: int) -> np.ndarray:
     raise DataError(f"{path}: cannot be read any more ({reason}). Build the data set again.")
 
 
-def _pick(decoded: Iterator[av.VideoFrame], stamps: list[int], size: int, sought: bool) -> np.ndarray | None:
-    """The frames at these time stamps, or None if decoding began behind the first. Only a key frame begins cleanly."""
-    wanted, clip, reformatter, clean = set(stamps), [], VideoReformatter(), not sought
-    for frame in decoded:
+def _pick(marked: Iterable[tuple[int, av.VideoFrame]], marks: list[int], size: int, sought: bool) -> np.ndarray | None:
+    """The frames with these marks, or None if decoding began behind the first. Only a key frame begins cleanly."""
+    wanted, clip, reformatter, clean = set(marks), [], VideoReformatter(), not sought
+    for mark, frame in marked:
         if not clean:
             clean = frame.key_frame
             if not clean:
                 continue
-            if frame.pts > stamps[0]:
-                return None
-        if frame.pts in wanted:
+            if mark > marks[0]:
+                return None  # not to decode the rest in vain
+        if mark in wanted:
             clip.append(_square(frame, reformatter, size))
-            if len(clip) == len(stamps):
+            if len(clip) == len(marks):
                 return np.stack(clip)
     return None
 
