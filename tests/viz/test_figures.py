@@ -41,11 +41,11 @@ def test_a_figure_is_a_light_card_with_clear_round_corners():
 
 
 def test_lines_take_the_colours_in_order_and_the_users_style_is_left_alone():
-    before = dict(mpl.rcParams)
-    _, axes = viz.figure(1, 2, alt="two lines", sharey=True)
-    lines = [axes[1].plot([0, k])[0].get_color() for k in range(2)]
-    assert tuple(lines) == figures.COLORS[:2]
-    assert dict(mpl.rcParams) == before
+    with mpl.rc_context({"lines.linewidth": 7.0}):
+        _, axes = viz.figure(1, 2, alt="two lines", sharey=True)
+        lines = [axes[1].plot([0, k])[0].get_color() for k in range(2)]
+        assert tuple(lines) == figures.COLORS[:2]
+        assert mpl.rcParams["lines.linewidth"] == 7.0
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])

@@ -42,6 +42,7 @@ def test_small_images_are_enlarged_pixel_by_pixel():
     shown = np.asarray(Image.open(io.BytesIO(page.png)))
     assert shown.shape == (168, 168, 3) and 'width="168"' in page._repr_html_()
     assert np.array_equal(shown[::6, ::6], viz.grid(IMAGES[:1]))
+    assert "image-rendering:pixelated" in page._repr_html_()
     assert viz.picture(IMAGES, alt="four", scale=1).width == 58
 
 
@@ -77,14 +78,15 @@ def test_the_same_samples_store_the_same_output():
 
 
 def test_a_title_is_the_caption():
-    assert "<figcaption>1 &lt; 2</figcaption>" in displayed(IMAGES, "1 < 2", alt="ramps")["text/html"]
+    assert ">1 &lt; 2</figcaption>" in displayed(IMAGES, "1 < 2", alt="ramps")["text/html"]
 
 
 def test_a_figure_shows_with_its_own_alt_text():
     fig, ax = viz.figure(alt="a line")
     ax.plot([0, 1])
     data = displayed(fig)
-    assert 'alt="a line"' in data["text/html"] and data["text/plain"] == "Figure of 640x360: a line"
+    assert 'alt="a line"' in data["text/html"] and "pixelated" not in data["text/html"]
+    assert data["text/plain"] == "Figure of 640x360: a line"
     assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).size == (1280, 720)
 
 

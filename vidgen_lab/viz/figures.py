@@ -171,7 +171,7 @@ def landscape(
         raise ArgumentError(
             f"function: gave {tuple(values.shape)} for points {tuple(plane.shape)}; must give one value a point."
         )
-    height = values.detach().cpu().reshape(resolution, resolution).numpy()
+    height = values.cpu().reshape(resolution, resolution).numpy()
     filled = ax.contourf(x.numpy(), y.numpy(), height, levels=10, cmap=DENSITY)
     lines = ax.contour(x.numpy(), y.numpy(), height, levels=filled.levels[::2], colors=INK, linewidths=0.6)
     ax.clabel(lines, fontsize=8)

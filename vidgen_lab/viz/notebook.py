@@ -91,7 +91,7 @@ class Picture:
         return f"{self.what}: {self.alt}"
 
     def _repr_html_(self) -> str:
-        return image_html(self.png, self.alt, self.width, self.title)
+        return with_title(image_html(self.png, self.alt, self.width, "image-rendering:pixelated"), self.title)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return bundle(self._repr_html_(), self.png, repr(self))
@@ -113,24 +113,23 @@ class Player(Picture):
         return with_title(film, self.title)
 
 
-def image_html(png: bytes, alt: str, width: int, title: str | None = None) -> str:
+def image_html(png: bytes, alt: str, width: int, style: str = "") -> str:
     """An `<img>` that carries its PNG, its alt text and its width in screen pixels; it shrinks on a narrow page.
 
     The class `dark-light` tells the book's theme that the picture is readable on a dark page as it is.
     """
-    image = (
-        f'<img class="dark-light" alt="{html.escape(alt)}" width="{width}" '
-        f'style="max-width:100%;height:auto;image-rendering:pixelated" '
+    return (
+        f'<img class="dark-light" alt="{html.escape(alt)}" width="{width}" style="max-width:100%;height:auto;{style}" '
         f'src="data:image/png;base64,{base64.b64encode(png).decode()}">'
     )
-    return with_title(image, title)
 
 
 def with_title(element: str, title: str | None) -> str:
     """The element alone, or in a figure with its title as the caption."""
     if title is None:
         return element
-    return f'<figure style="margin:0">{element}<figcaption>{html.escape(title)}</figcaption></figure>'
+    caption = f'<figcaption style="text-align:left;color:inherit">{html.escape(title)}</figcaption>'
+    return f'<figure style="margin:0;text-align:left">{element}{caption}</figure>'
 
 
 def bundle(page: str, png: bytes, text: str) -> dict[str, str]:
