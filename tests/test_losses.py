@@ -143,6 +143,15 @@ def test_the_gradient_penalty_is_measured_between_real_and_fake():
     assert seen["x"][:, 0, 0, 0].tolist() == [0.0, 0.25, 1.0]
 
 
+def test_a_spectrally_normalised_discriminator_cannot_tell_close_points_far_apart():
+    net = nn.Sequential(nn.Linear(2, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
+    losses.spectral_norm(net)
+    one, other = torch.randn(2, 500, 2, generator=rng())
+    for _ in range(50):
+        gap = (net(one) - net(other)).abs().squeeze(1)
+    assert (gap <= 1.02 * (one - other).norm(dim=1)).all()
+
+
 @pytest.mark.parametrize(
     "layer", [nn.Linear(12, 7), nn.Conv2d(3, 8, 3), nn.Conv3d(2, 4, 2), nn.ConvTranspose2d(3, 5, 4)]
 )

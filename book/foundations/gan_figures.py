@@ -38,8 +38,8 @@ def theory() -> dict[str, Any]:
     fig, axes = viz.figure(
         1,
         2,
-        alt="Left: two bell curves, real data around 1 and fakes around -1. Right: the optimal discriminator rises from "
-        "0 on the left to 1 on the right through one half where the curves cross; a trained network follows it closely.",
+        alt="Left: two bell curves, real data around 1 and fakes around -1. Right: the optimal discriminator rises "
+        "from 0 to 1, through one half where the curves cross; a trained network follows it closely.",
         width=7.6,
         height=3.0,
     )
@@ -82,7 +82,9 @@ def theory() -> dict[str, Any]:
     some = Digits("train", 28).__getitems__(list(range(7)))["image"]
     row = viz.grid(torch.cat([some, mean]), columns=8).repeat(3, 0).repeat(3, 1)
     write_bytes(OUT / "mean-digit.png", viz.files.png_bytes(row))
+    pairs = Digits("train", 28).__getitems__(list(range(2000)))["image"].flatten(1)
     return {
+        "digits_mean_distance": (pairs[:1000] - pairs[1000:]).norm(dim=1).mean().item(),
         "optimal_discriminator": best.tolist(),
         "value_at_optimum": metrics.value(p, q, best).item(),
         "jensen_shannon": metrics.jensen_shannon(p, q).item(),

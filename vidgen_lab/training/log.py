@@ -72,8 +72,8 @@ class RunLog:
 
         generator = torch.Generator().manual_seed(0)
         samples = model.sample(16, condition=model.example_condition(16, generator), generator=generator).cpu()
-        picture = viz.grid(samples) if model.output == "image" else viz.filmstrip(samples)
-        viz.save(samples, out / "samples" / f"step-{step:08d}.png")
+        picture = viz.grid(samples, clip=True) if model.output == "image" else viz.filmstrip(samples, clip=True)
+        viz.save(samples, out / "samples" / f"step-{step:08d}.png", clip=True)
         if self._board:
             self._board.add_image("samples", picture, step, dataformats="HWC")
 
