@@ -3,6 +3,7 @@
 import contextlib
 import os
 import resource
+import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -24,7 +25,7 @@ def mounted(folder: Path, options: str = "size=2m"):
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(disk: Path, leave: int) -> Path:
@@ -70,6 +71,19 @@ def test_a_full_disk_is_found_out_before_training(runs, tmp_path, capfd):
         with pytest.raises(CheckpointError, match=rf"cannot write {disk}/run/.*No space left.*has 0 MB free"):
             runs.fit(runs.gan(), disk / "run", callback=never)
     assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_wherever_the_disk_fills_up_there_is_one_error_and_no_traceback_of_a_thread(runs, tmp_path, monkeypatch):
+    printed = []
+    monkeypatch.setattr(threading, "excepthook", lambda failed: printed.append(failed.exc_value))
+    with mounted(tmp_path / "disk") as disk:
+        for pages in range(8):
+            fill(disk, leave=4096 * pages)
+            with pytest.raises(CheckpointError, match=rf"cannot write {disk}/{pages}/.*No space left"):
+                runs.fit(runs.gan(), disk / str(pages), steps=200, save_every=200)
+            (disk / "filler").unlink()
+            shutil.rmtree(disk / str(pages), ignore_errors=True)
+    assert printed == []
 
 
 def test_a_disk_that_fills_up_keeps_the_last_good_state_and_the_run_goes_on_when_there_is_room(runs, tmp_path):

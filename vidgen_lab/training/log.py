@@ -38,6 +38,8 @@ class RunLog:
                 self._file = open(path, "a", buffering=1)  # noqa: SIM115  closed in __exit__
                 self._board = SummaryWriter(str(out / "tensorboard"), purge_step=start)
             except OSError as error:
+                if self._file:
+                    self._file.close()
                 raise CheckpointError(disk_message(path, error)) from error
         self._bar = tqdm(
             total=steps,
