@@ -194,7 +194,7 @@ GAN.presets = {
             optimizers=_both(2e-3, schedule="linear", final_lr=2e-4),
             ema_decay=0.999,
         ),
-        note="less than a minute on one CPU thread.",
+        note="50 seconds and 0.9 GB on one CPU thread.",
     ),
     "ring": Preset(
         GANConfig(shape=(2,), latent_dim=2, generator_widths=(64, 64), discriminator_widths=(64, 64)),
