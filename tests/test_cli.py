@@ -278,12 +278,17 @@ def test_evaluate_measures_the_ring_and_adds_the_protocol_to_the_manifest(vidgen
 
 
 def test_evaluate_measures_images_with_the_shipped_classifier(vidgen, tmp_path):
-    code, out, _ = vidgen("evaluate", "gan", "--n", "60", "--json", tmp_path / "e.json")
+    code, out, _ = vidgen("evaluate", "gan", "--n", "160", "--json", tmp_path / "e.json")
     assert code == 0 and "IS-digits" in out
     result = json.loads((tmp_path / "e.json").read_text())
     assert result["weights_sha256"] == zoo.shipped_hash("gan")
     protocol = result["metrics"]["IS-digits"]["protocol"]
-    assert protocol["network_sha256"] == zoo.shipped_hash("digits-2d") and protocol["samples"] == 60
+    assert protocol["network_sha256"] == zoo.shipped_hash("digits-2d") and protocol["samples"] == 160
+
+
+def test_a_score_of_too_few_samples_is_refused(vidgen):
+    code, _, err = vidgen("evaluate", "gan", "--n", "5")
+    assert code == 2 and "n=5: too few samples" in err
 
 
 def test_evaluate_measures_a_classifier_by_its_accuracy_on_held_out_digits(vidgen):
@@ -295,8 +300,9 @@ def test_an_unfinished_run_is_measured_but_gives_no_manifest(vidgen, ring, tmp_p
     run = shutil.copytree(ring, tmp_path / "run")
     (run / "model.safetensors").unlink()
     (run / "manifest.json").unlink()
-    assert vidgen("evaluate", "gan", "--checkpoint", run, "--n", "50")[0] == 0
-    code, _, err = vidgen("evaluate", "gan", "--checkpoint", run, "--n", "50", "--json", tmp_path / "e.json")
+    code, _, err = vidgen("evaluate", "gan", "--checkpoint", run, "--n", "150")
+    assert code == 0 and f"note: {run} has not finished" in err
+    code, _, err = vidgen("evaluate", "gan", "--checkpoint", run, "--n", "150", "--json", tmp_path / "e.json")
     assert code == 2 and f"{run} has not finished" in err and not (tmp_path / "e.json").exists()
 
 

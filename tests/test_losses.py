@@ -54,6 +54,12 @@ def test_the_non_saturating_gradient_is_sigmoid_minus_one_and_stays_for_bad_fake
     assert slope_at(losses.non_saturating_generator, -12.0) < -0.99
 
 
+def test_generator_losses_are_means_over_the_batch():
+    assert torch.allclose(losses.minimax_generator(None, FAKE), (1 - FAKE.sigmoid()).log().mean())
+    assert torch.allclose(losses.non_saturating_generator(None, FAKE), -FAKE.sigmoid().log().mean())
+    assert torch.allclose(losses.least_squares_generator(None, FAKE), (FAKE - 1).square().mean() / 2)
+
+
 def test_both_cross_entropy_generators_agree_at_the_fixed_point():
     assert slope_at(losses.minimax_generator, 0.0) == slope_at(losses.non_saturating_generator, 0.0) == -0.5
 
@@ -61,8 +67,9 @@ def test_both_cross_entropy_generators_agree_at_the_fixed_point():
 def test_hinge_logits_beyond_the_margin_earn_nothing():
     terms = losses.hinge_discriminator(torch.tensor([1.0, 5.0]), torch.tensor([-1.0, -7.0]))
     assert terms["real"] == 0 and terms["fake"] == 0
-    terms = losses.hinge_discriminator(torch.tensor([0.0]), torch.tensor([0.5]))
-    assert terms["real"] == 1 and terms["fake"] == 1.5
+    terms = losses.hinge_discriminator(torch.tensor([0.0, -1.0]), torch.tensor([0.5, -2.0]))
+    assert terms["real"] == 1.5 and terms["fake"] == 0.75
+    assert losses.ADVERSARIAL["hinge"].generator(None, FAKE) == -FAKE.mean()
 
 
 def test_least_squares_pulls_real_to_one_and_fake_to_zero_and_the_generator_to_one():
@@ -83,6 +90,8 @@ def test_relativistic_losses_depend_on_differences_only_and_mirror_each_other():
     loss = losses.relativistic_discriminator(REAL, FAKE)["pair"]
     assert torch.allclose(losses.relativistic_discriminator(REAL + 5, FAKE + 5)["pair"], loss)
     assert torch.allclose(losses.relativistic_generator(FAKE, REAL), loss)
+    by_hand = sum(math.log1p(math.exp(-(r - f))) for r, f in zip(REAL.tolist(), FAKE.tolist(), strict=True)) / 3
+    assert loss.item() == pytest.approx(by_hand)  # row by row, and lower where real beats fake
     equal = torch.zeros(4)
     assert losses.relativistic_discriminator(equal, equal)["pair"].item() == pytest.approx(math.log(2))
     assert losses.relativistic_generator(equal, equal).item() == pytest.approx(math.log(2))
@@ -126,6 +135,9 @@ def test_the_gradient_penalty_is_zero_for_a_critic_of_slope_one():
     real, fake = torch.randn(2, 5, 8, generator=rng(1)).unbind()
     mix = torch.rand(5, generator=rng(2))
     assert losses.gradient_penalty(lambda x: x @ direction, real, fake, mix).item() < 1e-9
+    assert losses.gradient_penalty(lambda x: x @ direction / 2, real, fake, mix, weight=10.0).item() == pytest.approx(
+        2.5, rel=1e-4
+    )
     assert losses.gradient_penalty(lambda x: 3 * x @ direction, real, fake, mix, weight=10.0).item() == pytest.approx(
         40.0, rel=1e-4
     )

@@ -168,6 +168,8 @@ def evaluate_command(arguments: list[str]) -> None:
     if options.json and options.checkpoint and not _weights_file(options.checkpoint).exists():
         raise ArgumentError(f"{options.checkpoint} has not finished, and a manifest needs finished weights. Resume it.")
     measured = evaluate(model, options.n, options.seed)
+    protocol = measured[0].protocol
+    print(", ".join(f"{key} {value}" for key, value in protocol.items() if not str(key).endswith("sha256")))
     for item in measured:
         reference = "" if item.reference is None else f"   (real data: {item.reference:.3g})"
         print(f"{item.name:28} {item.value:.4g}{reference}")
@@ -179,6 +181,10 @@ def evaluate_command(arguments: list[str]) -> None:
 
 def evaluate(model: Model, n: int = 1000, seed: int = 0) -> list[metrics.Measurement]:
     """What can be measured of this model's samples now: digit images, plane points, or a classifier's accuracy."""
+    if n < 100:
+        raise ArgumentError(
+            f"n={n}: too few samples for a score that means something. Use 100 or more; pages use 1,000."
+        )
     generator = torch.Generator().manual_seed(seed)
     protocol: dict[str, Any] = {"samples": n, "seed": seed}
     match model.output:
@@ -222,7 +228,6 @@ def evaluate(model: Model, n: int = 1000, seed: int = 0) -> list[metrics.Measure
 
 def _classes(logits: torch.Tensor, real_logits: torch.Tensor, protocol: dict) -> tuple[float, dict, float]:
     shares, real_shares = metrics.class_shares(logits), metrics.class_shares(real_logits)
-    protocol = {**protocol, "shares": [round(share, 4) for share in shares.tolist()]}
     return float((shares > 0.03).sum()), protocol, float((real_shares > 0.03).sum())
 
 
@@ -259,6 +264,8 @@ def _load(name: str, checkpoint: Path | None) -> Model:
     if checkpoint is None:
         return zoo.load_pretrained(name)
     model = zoo.load_model(checkpoint)
+    if not _weights_file(checkpoint).exists():
+        print(f"note: {checkpoint} has not finished; these are the weights of its last saved state.", file=sys.stderr)
     if model.name != name:
         raise ArgumentError(f"{checkpoint} holds a {model.name}, not a {name}. Say: vidgen sample {model.name} ...")
     return model

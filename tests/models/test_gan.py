@@ -155,3 +155,10 @@ def test_a_lazy_penalty_comes_every_fourth_step_four_times_as_strong():
     terms = [model("discriminator", batch, Draw(0, step)).terms for step in range(5)]
     assert ["r1" in term for term in terms] == [True, False, False, False, True]
     assert torch.allclose(terms[0]["r1"], 4 * every("discriminator", batch, Draw(0)).terms["r1"])
+
+
+def test_an_unknown_game_and_a_negative_weight_are_refused():
+    with pytest.raises(ArgumentError, match='no loss "wgan"; there are: minimax, non-saturating'):
+        GANConfig(loss="wgan")
+    with pytest.raises(ArgumentError, match="r1=-3: a weight must be 0 or more"):
+        GANConfig(r1=-3)

@@ -53,7 +53,7 @@ def test_image_models_leave_a_grid_of_samples_at_each_state(runs, tmp_path):
 def test_the_bar_shows_steps_and_losses_and_can_be_switched_off(runs, capsys):
     runs.fit(runs.gan(), data=runs.points(), steps=2, progress=True)
     shown = capsys.readouterr().out
-    assert "gan/ring: 100%" in shown and "2/2" in shown and "discriminator/real=" in shown
+    assert "gan/ring: 100%" in shown and "2/2" in shown and "discriminator=" in shown and "generator=" in shown
     runs.fit(runs.gan(), data=runs.points(), steps=2)
     assert capsys.readouterr().out == ""
 

@@ -73,7 +73,14 @@ def test_a_run_that_goes_on_longer_is_the_long_run_and_says_so(runs, tmp_path):
     assert load_model(tmp_path / "short").ema is not None
     runs.fit(gan(runs, **constant), tmp_path / "short", steps=10, save_every=5, resume=True)
     assert runs.result(tmp_path / "short") == runs.result(tmp_path / "long")
-    assert json.loads((tmp_path / "short" / "manifest.json").read_text())["steps"] == 10
+    manifest = json.loads((tmp_path / "short" / "manifest.json").read_text())
+    assert manifest["steps"] == 10 and manifest["lengthened"] == [{"at": 5, "from": 5, "to": 10}]
+
+
+def test_a_schedule_that_follows_the_length_warns_when_the_length_changes(runs, tmp_path):
+    runs.fit(gan(runs), tmp_path, steps=4)
+    with pytest.warns(UserWarning, match="was a run of 4 steps and goes on to 6. Its learning rates follow the length"):
+        runs.fit(gan(runs), tmp_path, steps=6, resume=True)
 
 
 def test_resuming_a_finished_run_changes_nothing(runs, whole, tmp_path):

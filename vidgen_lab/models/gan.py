@@ -34,6 +34,7 @@ from vidgen_lab.core import (
     Preset,
     Recipe,
     latent_normal,
+    unknown,
 )
 
 
@@ -58,6 +59,11 @@ class GANConfig:
     def __post_init__(self) -> None:
         if len(self.shape) not in (1, 3):
             raise ArgumentError(f"shape={self.shape}: give (channels, height, width) for images or (2,) for points.")
+        if self.loss not in losses.ADVERSARIAL:
+            raise unknown("loss", self.loss, losses.ADVERSARIAL)
+        for name in ("r1", "r2", "gradient_penalty"):
+            if getattr(self, name) < 0:
+                raise ArgumentError(f"{name}={getattr(self, name)}: a weight must be 0 or more.")
         for name in ("critic_steps", "penalty_every"):
             if getattr(self, name) < 1:
                 raise ArgumentError(f"{name}={getattr(self, name)}: must be 1 or more.")

@@ -63,7 +63,8 @@ class RunLog:
                     self._board.add_scalar(key, value, int(record["step"]))
         except OSError as error:
             raise CheckpointError(disk_message(Path(self._file.name), error)) from error
-        self._bar.set_postfix({key: f"{value:.3g}" for key, value in list(numbers.items())[:4]}, refresh=False)
+        first = {key.split("/")[0]: key for key in reversed(numbers)}  # one term a phase: a terminal is narrow
+        self._bar.set_postfix({name: f"{numbers[key]:.2f}" for name, key in reversed(first.items())}, refresh=False)
         self._bar.update()
 
     def samples(self, model: Model, step: int, out: Path | None) -> None:

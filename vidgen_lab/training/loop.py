@@ -14,6 +14,7 @@ import json
 import math
 import platform
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -322,7 +323,8 @@ def _open_run(
     if (folders or finished.exists()) and not resume:
         held = folders[-1].name if folders else finished.name
         raise ArgumentError(
-            f"{out} already holds a run ({held}). Add --resume to go on with it, or choose another --out."
+            f"{out} already holds a run ({held}). Add --resume to go on with it, or choose another --out "
+            "(in Python: resume=True, out=)."
         )
     run = {
         **describe(model),
@@ -330,9 +332,11 @@ def _open_run(
         "data": None if data is None else type(data).__name__,  # None: as the recipe says
         "seed": seed,
     }
-    start, state = 0, {}
+    start, state, lengthened = 0, {}, []
     if folders:
-        _check_same_run(read_json(out / "run.json"), run, out)
+        saved = read_json(out / "run.json")
+        _check_same_run(saved, run, out)
+        lengthened = saved.get("lengthened", [])
         state = load_state(folders[-1], model, optimizers)
         if state["step"] > recipe.steps:
             raise ArgumentError(f"{out} is at step {state['step']}, beyond steps={recipe.steps}. Ask for more steps.")
@@ -342,13 +346,24 @@ def _open_run(
                 f"{out}: the state was saved by {saved_by} processes; resume it with as many, "
                 f"not {accelerator.num_processes}."
             )
+        if saved["recipe"]["steps"] != recipe.steps:
+            lengthened = [*lengthened, {"at": start, "from": saved["recipe"]["steps"], "to": recipe.steps}]
+            if any(optimizer.schedule != "constant" for optimizer in recipe.optimizers.values()):
+                warnings.warn(
+                    f"{out} was a run of {saved['recipe']['steps']} steps and goes on to {recipe.steps}. Its learning "
+                    "rates follow the length, so it will differ from one run of that length.",
+                    stacklevel=3,
+                )
+    if accelerator.is_main_process and resume:
+        print(f"{out}: going on from step {start}." if folders else f"{out}: no saved state, so starting at step 0.")
     if accelerator.is_main_process:
         open_folder(out)
         if start < recipe.steps:
             for result in (finished, out / "manifest.json"):  # they would pass for the longer run's
                 result.unlink(missing_ok=True)
         versions = {"python": platform.python_version(), "torch": torch.__version__}
-        write_json(out / "run.json", {**run, "versions": versions, "processes": accelerator.num_processes})
+        more = {"lengthened": lengthened} if lengthened else {}
+        write_json(out / "run.json", {**run, "versions": versions, "processes": accelerator.num_processes, **more})
     accelerator.wait_for_everyone()
     return start, state
 
@@ -415,7 +430,8 @@ def _manifest(
     }
     if accelerator.device.type == "cuda":
         manifest["peak_gpu_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6)
-    return {**manifest, **({"best": best} if best else {})}
+    lengthened = {"lengthened": run["lengthened"]} if "lengthened" in run else {}
+    return {**manifest, **lengthened, **({"best": best} if best else {})}
 
 
 def _all_gradients_on(model: Model) -> None:
