@@ -38,6 +38,18 @@ GAMES: dict[str, dict[str, Any]] = {
     "relativistic-r1-r2": {"loss": "relativistic", "r1": 0.1, "r2": 0.1},
 }
 
+SLOW = {"discriminator": Optimizer(lr=1e-4), "generator": Optimizer(lr=1e-3)}
+CHANGED_RATES: dict[str, dict[str, Any]] = {
+    "hinge-sn-slow-generator": {
+        **GAMES["hinge-sn"],
+        "optimizers": {"discriminator": Optimizer(lr=1e-3), "generator": Optimizer(lr=1e-4)},
+    },
+    "slow-discriminator": {"optimizers": SLOW},
+    "slow-discriminator-five-steps": {"optimizers": SLOW, "critic_steps": 5},
+    "slow-discriminator-r1": {"optimizers": SLOW, "r1": 0.1},
+    "slow-discriminator-relativistic": {"optimizers": SLOW, "loss": "relativistic", "r1": 0.1, "r2": 0.1},
+}
+
 
 def play(game: dict[str, Any], seed: int, scale: float = 1.0) -> dict[str, float | None]:
     """Trains one game; steps are generator steps. `scale` stretches the plane."""
@@ -48,8 +60,10 @@ def play(game: dict[str, Any], seed: int, scale: float = 1.0) -> dict[str, float
     ring = Ring(radius=scale, std=0.05 * scale, seed=seed)
     covered: list[int] = []
     near = [0.0]
+    logits: list[float] = []
 
     def look(step: int, model, record) -> None:
+        logits.append(record["discriminator/fake_logit"])
         if (step + 1) % every == 0:
             points = model.sample(SAMPLES, generator=torch.Generator().manual_seed(seed))
             count, near[0] = modes_covered(points, ring.centers, radius=0.2 * scale)
@@ -59,7 +73,12 @@ def play(game: dict[str, Any], seed: int, scale: float = 1.0) -> dict[str, float
     # Steps after which all eight modes are covered at every later look.
     last_short = max((i for i, count in enumerate(covered) if count < 8), default=-1)
     needed = None if last_short == len(covered) - 1 else (last_short + 2) * EVERY
-    return {"covered": covered[-1], "near": round(near[0], 3), "steps_needed": needed}
+    return {
+        "covered": covered[-1],
+        "near": round(near[0], 3),
+        "steps_needed": needed,
+        "lowest_fake_logit": round(min(logits), 2),
+    }
 
 
 def summary(runs: list[dict[str, float | None]]) -> dict[str, Any]:
@@ -71,6 +90,8 @@ def summary(runs: list[dict[str, float | None]]) -> dict[str, Any]:
         "near_mean": statistics.mean(run["near"] for run in runs),
         "seeds_that_covered_all": len(needed),
         "steps_needed_median": statistics.median(needed) if needed else None,
+        "steps_needed_range": f"{min(needed)} to {max(needed)}" if needed else None,
+        "lowest_fake_logit": min(run["lowest_fake_logit"] for run in runs),
         "runs": runs,
     }
 
@@ -82,11 +103,11 @@ def main() -> None:
     for name, game in GAMES.items():
         games[name] = summary([play(game, seed) for seed in SEEDS])
         print(name, {key: value for key, value in games[name].items() if key != "runs"}, flush=True)
-    wide = summary([play(GAMES["hinge-sn"], seed, scale=10.0) for seed in SEEDS])
-    print("hinge-sn, plane x10", {key: value for key, value in wide.items() if key != "runs"})
-    slow = {"discriminator": Optimizer(lr=1e-4), "generator": Optimizer(lr=1e-3)}
-    collapse = summary([play({"optimizers": slow}, seed) for seed in SEEDS])
-    print("slow discriminator", {key: value for key, value in collapse.items() if key != "runs"})
+    games["hinge-sn-plane-x10"] = summary([play(GAMES["hinge-sn"], seed, scale=10.0) for seed in SEEDS])
+    for name, game in CHANGED_RATES.items():
+        games[name] = summary([play(game, seed) for seed in SEEDS])
+        print(name, {key: value for key, value in games[name].items() if key != "runs"}, flush=True)
+    real = Ring("test").__getitems__(list(range(SAMPLES)))["points"]
     manifest = {
         "command": command_line().replace("gan_losses.py", "python results/gan_losses.py"),
         **environment(),
@@ -100,8 +121,7 @@ def main() -> None:
             "steps_needed": f"first look (every {EVERY} generator steps) from which on all 8 modes stay covered",
         },
         "games": games,
-        "hinge_spectral_norm_plane_x10": wide,
-        "slow_discriminator": collapse,
+        "real": dict(zip(("covered", "near"), modes_covered(real, Ring().centers, radius=0.2), strict=True)),
     }
     write_json(Path(__file__).parent / "gan-losses.json", manifest)
 

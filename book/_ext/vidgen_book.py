@@ -189,7 +189,7 @@ def visit_clip_html(self: Any, node: clip) -> None:
     data = base64.b64encode(film.read_bytes()).decode("ascii")
     style = f' style="width: {html.escape(node["width"])}"' if node["width"] else ""
     self.body.append(
-        f'<figure class="clip"><video controls loop muted playsinline preload="auto" '
+        f'<figure class="clip"><video controls autoplay loop muted playsinline preload="auto" '
         f'aria-label="{html.escape(node["alt"])}"{style} src="data:{kind};base64,{data}"></video>'
     )
 
