@@ -153,3 +153,13 @@ def luminance(color: str) -> float:
     channels = [int(part) / 255 for part in color[color.index("(") + 1 : -1].split(",")[:3]]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels]
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_films_start_by_themselves_but_rest_for_a_reader_who_wants_less_motion(chromium, site):
+    for motion, resting in (("no-preference", False), ("reduce", True)):
+        with chromium.new_context(reduced_motion=motion) as context:
+            page = context.new_page()
+            page.goto(f"{site}/book/foundations/gan.html", wait_until="load")
+            page.wait_for_function("document.querySelector('video').readyState >= 2")
+            page.wait_for_timeout(300)
+            assert page.evaluate("document.querySelector('video').paused") is resting
