@@ -9,13 +9,8 @@ and resumed ends with the very same weights.
 """
 
 import contextlib
-import datetime
-import json
 import math
-import platform
-import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,28 +30,17 @@ from vidgen_lab.core import (
     Losses,
     Model,
     NonFiniteError,
-    Optimizer,
     Recipe,
-    describe,
     fold,
     read_weights,
     write_weights,
 )
-from vidgen_lab.core.config import to_json
-from vidgen_lab.core.manifest import command_line, environment, peak_memory_mb
-from vidgen_lab.core.weights import sha256
 from vidgen_lab.data import build
 from vidgen_lab.data.loader import batches
 from vidgen_lab.training.log import History, RunLog
-from vidgen_lab.training.state import (
-    last_good,
-    load_state,
-    open_folder,
-    read_json,
-    save_state,
-    step_folders,
-    write_json,
-)
+from vidgen_lab.training.optim import build_optimizers, set_learning_rate, update_average
+from vidgen_lab.training.run import Clock, manifest, open_run
+from vidgen_lab.training.state import last_good, load_state, save_state, write_json
 
 
 def fit(
@@ -128,7 +112,7 @@ def fit(
     elif model.ema is None or init_from is not None:
         model.ema = {name: tensor.detach().clone() for name, tensor in model.averaged_tensors().items()}
     optimizers = build_optimizers(model, recipe)
-    start, state = _open_run(model, recipe, data, optimizers, out, seed, resume, accelerator)
+    start, state = open_run(model, recipe, data, optimizers, out, seed, resume, accelerator)
     dataset = build(recipe.data) if data is None else data
     positions = state.get("positions")
     stream = batches(
@@ -146,7 +130,7 @@ def fit(
     stepping = dict(zip(optimizers, prepared, strict=True))
     best = state.get("best")
     backward = accelerator.backward if recipe.precision == "fp16" else Tensor.backward  # fp16 scales its losses
-    clock = _Clock(state.get("cpu_seconds", 0.0), state.get("wall_seconds", 0.0))
+    clock = Clock(state.get("cpu_seconds", 0.0), state.get("wall_seconds", 0.0))
 
     with contextlib.ExitStack() as ending:
         ending.callback(_unwrap, model, wrapped, accelerator)
@@ -201,67 +185,8 @@ def fit(
         load_state(out / "checkpoints" / f"step-{best['step']:08d}", model)
     if out is not None and rank == 0:
         write_weights(model, out / "model.safetensors")
-        write_json(out / "manifest.json", _manifest(out, model, accelerator, clock, best))
+        write_json(out / "manifest.json", manifest(out, model, accelerator, clock, best))
     return log.history if log else []
-
-
-def build_optimizers(model: Model, recipe: Recipe) -> dict[str, torch.optim.Optimizer]:
-    """One optimiser for each name that the phases ask for, over the children that they update."""
-    children: dict[str, list[str]] = {}
-    for phase in model.phases:
-        if phase.optimizer_name not in recipe.optimizers:
-            raise ArgumentError(
-                f'phase "{phase.name}" of {model.name} asks for the optimiser "{phase.optimizer_name}"; '
-                f"the recipe has {', '.join(recipe.optimizers)}."
-            )
-        for child in phase.updates:
-            if not any(True for _ in getattr(model, child).parameters()):
-                raise ArgumentError(
-                    f'phase "{phase.name}" of {model.name} trains "{child}", which holds no weights '
-                    "(a file that was saved for sampling only?). Start from create_model, with init_from."
-                )
-        names = children.setdefault(phase.optimizer_name, [])
-        names += [child for child in phase.updates if child not in names]
-    built = {}
-    for name, updated in children.items():
-        settings = recipe.optimizers[name]
-        parameters = [p for child in updated for p in getattr(model, child).parameters()]
-        common = {"lr": settings.lr, "weight_decay": settings.weight_decay}
-        match settings.kind:
-            case "adam":
-                built[name] = torch.optim.Adam(parameters, betas=settings.betas, fused=True, **common)
-            case "adamw":
-                built[name] = torch.optim.AdamW(parameters, betas=settings.betas, fused=True, **common)
-            case "rmsprop":
-                built[name] = torch.optim.RMSprop(parameters, **common)
-            case "sgd":
-                built[name] = torch.optim.SGD(parameters, **common)
-    return built
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, steps: int) -> None:
-    """Sets the rate of this step: warm-up, then constant, linear or cosine to `final_lr`."""
-    progress = min(1.0, max(0, step - settings.warmup) / max(1, steps - settings.warmup))
-    left = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[
-        settings.schedule
-    ]
-    rate = settings.final_lr + (settings.lr - settings.final_lr) * left
-    if step < settings.warmup:
-        rate = settings.lr * (step + 1) / settings.warmup
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-@torch.no_grad()
-def update_average(model: Model, decay: float) -> None:
-    """Moves the averaged parameters towards the live ones; copies buffers and integers."""
-    live, parameters = model.averaged_tensors(), dict(model.named_parameters())
-    moved = [name for name in live if name in parameters]
-    torch._foreach_lerp_(
-        [model.ema[name] for name in moved], [live[name] for name in moved], 1 - decay
-    )  # eq. (gan-ema)
-    for name in live.keys() - moved:
-        model.ema[name].copy_(live[name])
 
 
 def initialise(model: Model, source: Path | str) -> list[str]:
@@ -301,137 +226,6 @@ def _unwrap(model: Model, wrapped: torch.nn.Module, accelerator: Accelerator) ->
     """Takes the mixed-precision wrapper off again and lets gradients flow as before the run."""
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     _all_gradients_on(model)
-
-
-def _open_run(
-    model: Model,
-    recipe: Recipe,
-    data: Any,
-    optimizers: dict[str, torch.optim.Optimizer],
-    out: Path | None,
-    seed: int,
-    resume: bool,
-    accelerator: Accelerator,
-) -> tuple[int, dict[str, Any]]:
-    """Where the run starts: step 0 of a new run, or the last state of the one in `out`."""
-    if out is None:
-        if resume:
-            raise ArgumentError("resume=True needs out=FOLDER, the folder of the run to go on with.")
-        return 0, {}
-    folders = step_folders(out)
-    finished = out / "model.safetensors"
-    if (folders or finished.exists()) and not resume:
-        held = folders[-1].name if folders else finished.name
-        raise ArgumentError(
-            f"{out} already holds a run ({held}). Add --resume to go on with it, or choose another --out "
-            "(in Python: resume=True, out=)."
-        )
-    run = {
-        **describe(model),
-        "recipe": to_json(recipe),
-        "data": None if data is None else type(data).__name__,  # None: as the recipe says
-        "seed": seed,
-    }
-    start, state, lengthened = 0, {}, []
-    if folders:
-        saved = read_json(out / "run.json")
-        _check_same_run(saved, run, out)
-        lengthened = saved.get("lengthened", [])
-        state = load_state(folders[-1], model, optimizers)
-        if state["step"] > recipe.steps:
-            raise ArgumentError(f"{out} is at step {state['step']}, beyond steps={recipe.steps}. Ask for more steps.")
-        start, saved_by = state["step"], len(state["positions"])
-        if saved_by != accelerator.num_processes:
-            raise CheckpointError(
-                f"{out}: the state was saved by {saved_by} processes; resume it with as many, "
-                f"not {accelerator.num_processes}."
-            )
-        if saved["recipe"]["steps"] != recipe.steps:
-            lengthened = [*lengthened, {"at": start, "from": saved["recipe"]["steps"], "to": recipe.steps}]
-            if any(optimizer.schedule != "constant" for optimizer in recipe.optimizers.values()):
-                warnings.warn(
-                    f"{out} was a run of {saved['recipe']['steps']} steps and goes on to {recipe.steps}. Its learning "
-                    "rates follow the length, so it will differ from one run of that length.",
-                    stacklevel=3,
-                )
-    if accelerator.is_main_process and resume:
-        print(f"{out}: going on from step {start}." if folders else f"{out}: no saved state, so starting at step 0.")
-    if accelerator.is_main_process:
-        open_folder(out)
-        if start < recipe.steps:
-            for result in (finished, out / "manifest.json"):  # they would pass for the longer run's
-                result.unlink(missing_ok=True)
-        versions = {"python": platform.python_version(), "torch": torch.__version__}
-        more = {"lengthened": lengthened} if lengthened else {}
-        write_json(out / "run.json", {**run, "versions": versions, "processes": accelerator.num_processes, **more})
-    accelerator.wait_for_everyone()
-    return start, state
-
-
-def _check_same_run(saved: dict[str, Any], asked: dict[str, Any], out: Path) -> None:
-    """A resumed run is the same run; only its length may change."""
-
-    def flat(values: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-        if isinstance(values, dict):
-            for key, value in values.items():
-                yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix.rstrip("."), json.dumps(values)
-
-    before = dict(flat({key: saved.get(key) for key in asked}))
-    for key, value in flat(asked):
-        if before.get(key) != value and key not in ("recipe.steps", "preset"):
-            raise ArgumentError(
-                f"{out} was trained with {key}={before.get(key)}, not {value}. "
-                "Resume with the same, or choose another --out."
-            )
-
-
-class _Clock:
-    """CPU and wall time of this process, on top of what a resumed run had used before."""
-
-    def __init__(self, cpu: float, wall: float) -> None:
-        self._cpu, self._wall = time.process_time() - cpu, time.monotonic() - wall
-
-    def read(self) -> dict[str, float]:
-        return {
-            "cpu_seconds": round(time.process_time() - self._cpu, 2),
-            "wall_seconds": round(time.monotonic() - self._wall, 2),
-        }
-
-
-def _manifest(
-    out: Path, model: Model, accelerator: Accelerator, clock: _Clock, best: dict[str, float] | None
-) -> dict[str, Any]:
-    """What this run was and what it cost; `vidgen evaluate --json` adds what it is worth."""
-    run = read_json(out / "run.json")
-    default = type(model).presets.get(model.preset)
-    recipe, config = to_json(default.recipe) if default else {}, to_json(default.config) if default else {}
-    changed = {
-        name: value
-        for settings, defaults in ((run["config"], config), (run["recipe"], recipe))
-        for name, value in settings.items()
-        if defaults.get(name) != value
-    }
-    manifest = {
-        "model": run["model"],
-        "preset": run["preset"],
-        "command": command_line(),
-        "seed": run["seed"],
-        **({"data": run["data"]} if run["data"] else {}),
-        "steps": run["recipe"]["steps"],
-        "overrides": changed,
-        "processes": accelerator.num_processes,
-        **environment(accelerator.device),
-        **clock.read(),
-        "peak_memory_mb": round(peak_memory_mb()),
-        "weights_sha256": sha256(out / "model.safetensors"),
-        "date": datetime.date.today().isoformat(),
-    }
-    if accelerator.device.type == "cuda":
-        manifest["peak_gpu_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6)
-    lengthened = {"lengthened": run["lengthened"]} if "lengthened" in run else {}
-    return {**manifest, **lengthened, **({"best": best} if best else {})}
 
 
 def _all_gradients_on(model: Model) -> None:
