@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vidgen_lab.core import ArgumentError
-from vidgen_lab.metrics import class_shares, inception_score, modes_covered
+from vidgen_lab.metrics import Measurement, class_shares, difference, inception_score, modes_covered
 
 
 def test_the_inception_score_is_one_when_all_samples_look_alike():
@@ -37,3 +37,24 @@ def test_a_mode_counts_only_with_enough_points_close_to_it():
     points = torch.cat([torch.zeros(90, 2), torch.tensor([[5.0, 0.1]]).repeat(9, 1), torch.tensor([[0.0, 4.0]])])
     assert modes_covered(points, centres, radius=0.5) == (2, pytest.approx(0.99))
     assert modes_covered(points, centres, radius=0.5, share=0.1)[0] == 1
+
+
+def test_results_of_one_protocol_are_compared():
+    a, b = Measurement("FD", 3.0, {"seed": 0, "clips": 8}), Measurement("FD", 1.0, {"clips": 8, "seed": 0})
+    assert difference(a, b) == 2
+    assert difference(b, a) == -2
+
+
+def test_results_of_two_protocols_are_not_compared_and_the_error_names_the_keys():
+    a = Measurement("FD", 3.0, {"clips": 2000, "frames": 16, "network": "digits-3d"})
+    b = Measurement("FD", 1.0, {"clips": 500, "frames": 16, "seed": 0})
+    with pytest.raises(ArgumentError) as error:
+        difference(a, b)
+    assert "clips (2000 and 500)" in str(error.value)
+    assert "network ('digits-3d' and not stated), seed (not stated and 0)" in str(error.value)
+    assert "frames" not in str(error.value)
+
+
+def test_two_metrics_are_not_compared():
+    with pytest.raises(ArgumentError, match="FD and KID are two metrics"):
+        difference(Measurement("FD", 3.0), Measurement("KID", 1.0))

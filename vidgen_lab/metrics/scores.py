@@ -12,12 +12,32 @@ from vidgen_lab.core import ArgumentError
 
 @dataclass(frozen=True)
 class Measurement:
-    """A value and how it was measured. `reference` is what real data score under the same protocol."""
+    """A value and how it was measured.
+
+    `reference` is what real data score under the same protocol; `interval` holds the true value with 95 % confidence.
+    """
 
     name: str
     value: float
     protocol: dict[str, Any] = field(default_factory=dict)
     reference: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+def difference(a: Measurement, b: Measurement) -> float:
+    """`a.value - b.value`, if both are the same metric under the same protocol; otherwise `ArgumentError`."""
+    if a.name != b.name:
+        raise ArgumentError(f"{a.name} and {b.name} are two metrics: their values have no common scale.")
+    differing = []
+    for key in dict.fromkeys([*a.protocol, *b.protocol]):
+        left, right = (repr(item.protocol[key]) if key in item.protocol else "not stated" for item in (a, b))
+        if left != right:
+            differing.append(f"{key} ({left} and {right})")
+    if differing:
+        raise ArgumentError(
+            f"two values of {a.name} differ in protocol: {', '.join(differing)}. Measure both alike, then compare."
+        )
+    return a.value - b.value
 
 
 def inception_score(logits: Tensor) -> float:
