@@ -15,9 +15,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from vidgen_lab import zoo
-from vidgen_lab.cli import main
+from vidgen_lab.cli import evaluate, main
 from vidgen_lab.core import Model, Preset, Recipe, read_weights, write_weights
 from vidgen_lab.core.weights import sha256
+from vidgen_lab.data import MovingDigits
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RING = ["gan", "--preset", "ring"]
@@ -294,6 +295,16 @@ def test_a_score_of_too_few_samples_is_refused(vidgen):
 def test_evaluate_measures_a_classifier_by_its_accuracy_on_held_out_digits(vidgen):
     code, out, _ = vidgen("evaluate", "digits-2d")
     assert code == 0 and float(out.split("accuracy")[1].split()[0]) > 0.9
+
+
+def test_evaluate_measures_each_head_of_a_clip_reader_on_held_out_clips():
+    model = zoo.create_model("digits-3d", widths=(4,))
+    measured = evaluate(model, 120)
+    assert [item.name for item in measured] == [f"{head} accuracy" for head in ("digit", "color", "direction", "speed")]
+    assert measured[0].protocol == {"clips": 120, "frames": 16, "size": 32, "split": "test"}
+    batch = MovingDigits("test", color=True).__getitems__(list(range(120)))
+    for item, (name, logits) in zip(measured, model.logits(batch["video"]).items(), strict=True):
+        assert item.value == pytest.approx((logits.argmax(1) == batch[name]).float().mean().item())
 
 
 def test_an_unfinished_run_is_measured_but_gives_no_manifest(vidgen, ring, tmp_path):

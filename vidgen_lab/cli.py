@@ -5,6 +5,7 @@ Every command has --help; that of train shows the defaults of the chosen preset.
 import ast
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
@@ -152,10 +153,10 @@ def _save_points(points: torch.Tensor, out: Path) -> None:
 
 @dataclass
 class EvaluateOptions:
-    """Measures a model that makes digits or plane points, beside real data under the same protocol."""
+    """Measures a model that makes digits or plane points, beside real data under the same protocol, or a classifier."""
 
     checkpoint: Path | None = None  # run folder or weights file; None: the weights that ship with the package
-    n: int = 1000  # samples
+    n: int = 1000  # samples, or held-out clips
     seed: int = 0  # of the samples
     json: Path | None = None  # write a manifest here
 
@@ -219,11 +220,28 @@ def evaluate(model: Model, n: int = 1000, seed: int = 0) -> list[metrics.Measure
                 metrics.Measurement("classes above 3 %", *_classes(logits, real_logits, protocol)),
             ]
         case "labels":
-            held_out = data.Digits("test", model.config.size)
-            batch = held_out.__getitems__(list(range(len(held_out))))
-            right = (model.logits(batch["image"]).argmax(1) == batch["digit"]).float().mean().item()
-            return [metrics.Measurement("accuracy", right, {"images": len(held_out), "split": "test"})]
+            return _accuracies(model, n)
     raise ArgumentError(f"evaluate measures models that make images or points; {model.name} makes {model.output}.")
+
+
+def _accuracies(model: Model, n: int) -> list[metrics.Measurement]:
+    """Share of right answers on held-out data: on every digit image, or of each head on n clips of moving digits."""
+    if model.recipe is not None and model.recipe.data.kind == "moving-digits":
+        clips = model.recipe.data
+        held_out, key = data.build(clips, "test"), "video"
+        protocol = {"clips": n, "frames": clips.frames, "size": clips.size, "split": "test"}
+    else:
+        held_out, key = data.Digits("test", model.config.size), "image"
+        n = len(held_out)
+        protocol = {"images": n, "split": "test"}
+    right: Counter[str] = Counter()
+    for rows in torch.arange(n).split(500):
+        batch = held_out.__getitems__(rows.tolist())
+        logits = model.logits(batch[key])
+        heads = logits if isinstance(logits, dict) else {"digit": logits}
+        right.update({name: int((given.argmax(1) == batch[name]).sum()) for name, given in heads.items()})
+    title = "{} accuracy" if len(right) > 1 else "accuracy"
+    return [metrics.Measurement(title.format(name), count / n, protocol) for name, count in right.items()]
 
 
 def _classes(logits: torch.Tensor, real_logits: torch.Tensor, protocol: dict) -> tuple[float, dict, float]:

@@ -57,6 +57,13 @@ ENTRIES = {
             "lecun1998gradient",
             "digits-2d-ci.safetensors",
         ),
+        Entry(
+            "digits-3d",
+            "vidgen_lab.models.digits3d:Digits3d",
+            "reads moving digits; its labels and features measure clip generators",
+            "foundations/gan",
+            "tran2018closer",
+        ),
     )
 }
 
