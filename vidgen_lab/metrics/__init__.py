@@ -2,17 +2,24 @@
 
 from vidgen_lab.metrics.divergence import jensen_shannon, optimal_discriminator, value
 from vidgen_lab.metrics.frechet import frechet_distance, frechet_infinity
+from vidgen_lab.metrics.kid import kernel_distance
+from vidgen_lab.metrics.pixels import best_of, diversity, psnr, ssim
 from vidgen_lab.metrics.scores import Measurement, class_shares, difference, inception_score, modes_covered
 
 __all__ = [
     "Measurement",
+    "best_of",
     "class_shares",
     "difference",
+    "diversity",
     "frechet_distance",
     "frechet_infinity",
     "inception_score",
     "jensen_shannon",
+    "kernel_distance",
     "modes_covered",
     "optimal_discriminator",
+    "psnr",
+    "ssim",
     "value",
 ]
