@@ -40,6 +40,7 @@ def test_a_shift_is_found_at_few_samples():
     assert result.interval[0] > 0
 
 
+@pytest.mark.filterwarnings("ignore:Metric `Kernel")
 def test_the_distance_agrees_with_torchmetrics_and_is_symmetric():
     x, y = gaussian(30, 6, 0), 1.5 * gaussian(30, 6, 1) + 0.3
     theirs = KernelInceptionDistance(feature=Raw(), subsets=1, subset_size=30).set_dtype(torch.float64)

@@ -1,15 +1,22 @@
 """How good is it? Numbers that carry their protocol."""
 
+from vidgen_lab.metrics.codes import bits_per_code, code_perplexity, code_usage
 from vidgen_lab.metrics.divergence import jensen_shannon, optimal_discriminator, value
 from vidgen_lab.metrics.frechet import frechet_distance, frechet_infinity
 from vidgen_lab.metrics.kid import kernel_distance
 from vidgen_lab.metrics.pixels import best_of, diversity, psnr, ssim
 from vidgen_lab.metrics.scores import Measurement, class_shares, difference, inception_score, modes_covered
+from vidgen_lab.metrics.video import ContentAndMotion, content_and_motion
 
 __all__ = [
+    "ContentAndMotion",
     "Measurement",
     "best_of",
+    "bits_per_code",
     "class_shares",
+    "code_perplexity",
+    "code_usage",
+    "content_and_motion",
     "difference",
     "diversity",
     "frechet_distance",

@@ -35,7 +35,7 @@ def kernel_distance(
         subsets: 10 or more.
         seed: of the shuffle.
 
-    Source: binkowski2018demystifying, section 4.
+    Source: binkowski2018demystifying.
     """
     if subsets < 10:
         raise ArgumentError(f"subsets={subsets}: too few for an interval. Use 10 or more; 20 is usual.")

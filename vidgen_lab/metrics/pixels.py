@@ -61,7 +61,7 @@ def best_of(
         raise ArgumentError(f"samples has shape {tuple(samples.shape)}: give (N, B, C, T, H, W).")
     of_frames = _frame_score(score)
     scores = torch.stack([_clip_scores(of_frames, sample, target) for sample in samples])  # (N, B)
-    stated = {**(protocol or {}), **_stated(target), **_variant(score), "best_of": len(samples)}
+    stated = {**(protocol or {}), **state_clips(target), **_variant(score), "best_of": len(samples)}
     return Measurement(f"best-of-N {score.upper()}", scores.max(0).values.mean().item(), stated)
 
 
@@ -73,17 +73,17 @@ def diversity(samples: Tensor, protocol: Mapping[str, Any] | None = None) -> Mea
     Args:
         samples: `(N, C, T, H, W)` in [-1, 1], N at least 2.
     """
-    _check("samples", samples)
+    check_clips("samples", samples)
     if len(samples) < 2:
         raise ArgumentError("samples holds one clip: diversity needs 2 or more.")
     rows = samples.float().flatten(1)  # (N, C*T*H*W)
     distances = torch.nn.functional.pdist(rows) / rows.shape[1] ** 0.5  # one for each pair
-    return Measurement("diversity", distances.mean().item(), {**(protocol or {}), **_stated(samples)})
+    return Measurement("diversity", distances.mean().item(), {**(protocol or {}), **state_clips(samples)})
 
 
 def _reconstruction(score: str, prediction: Tensor, target: Tensor, protocol: Mapping[str, Any] | None) -> Measurement:
     value = _clip_scores(_frame_score(score), prediction, target).mean().item()
-    return Measurement(score.upper(), value, {**(protocol or {}), **_stated(target), **_variant(score)})
+    return Measurement(score.upper(), value, {**(protocol or {}), **state_clips(target), **_variant(score)})
 
 
 def _frame_score(score: str) -> Callable[[Tensor, Tensor], Tensor]:
@@ -96,8 +96,8 @@ def _frame_score(score: str) -> Callable[[Tensor, Tensor], Tensor]:
 
 def _clip_scores(of_frames: Callable[[Tensor, Tensor], Tensor], prediction: Tensor, target: Tensor) -> Tensor:
     """Mean over the frames of each clip, `(B,)`."""
-    _check("prediction", prediction)
-    _check("target", target)
+    check_clips("prediction", prediction)
+    check_clips("target", target)
     if prediction.shape != target.shape:
         raise ArgumentError(
             f"prediction has shape {tuple(prediction.shape)}, target has {tuple(target.shape)}: they must be equal."
@@ -131,7 +131,8 @@ def _frame_ssim(prediction: Tensor, target: Tensor) -> Tensor:
     return structural_similarity_index_measure(prediction, target, data_range=DATA_RANGE, reduction="none").reshape(-1)
 
 
-def _check(name: str, clips: Tensor) -> None:
+def check_clips(name: str, clips: Tensor) -> None:
+    """Raises `ArgumentError` unless these are clips `(B, C, T, H, W)` in [-1, 1]."""
     if clips.dim() != 5 or not clips.numel():
         raise ArgumentError(f"{name} has shape {tuple(clips.shape)}: give clips (B, C, T, H, W); an image has T = 1.")
     if not torch.isfinite(clips).all():
@@ -144,7 +145,8 @@ def _check(name: str, clips: Tensor) -> None:
         )
 
 
-def _stated(clips: Tensor) -> dict[str, Any]:
+def state_clips(clips: Tensor) -> dict[str, Any]:
+    """What a protocol says of clips `(B, C, T, H, W)`."""
     count, channels, frames, height, width = clips.shape
     return {"clips": count, "channels": channels, "frames": frames, "size": f"{height}x{width}"}
 
