@@ -9,7 +9,7 @@ NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.ini --nbv
 
 export OMP_NUM_THREADS = 1
 
-.PHONY: help book test notebooks lab tensorboard versions address clean
+.PHONY: help book test notebooks lab tensorboard checkpoints versions address clean
 
 help:
 	@echo "make book         build the pages from the committed outputs, and print where they are"
@@ -17,6 +17,7 @@ help:
 	@echo "make notebooks    run every lab again at preset ci and write its outputs, card and set-up cell"
 	@echo "make lab          open the labs in JupyterLab"
 	@echo "make tensorboard  open TensorBoard on runs/"
+	@echo "make checkpoints  list the weights that ship, and how to train them again"
 	@echo "make versions     unit tests and lab 1 on older torch versions, in fresh environments (long)"
 	@echo "make address URL=https://github.com/OWNER/REPO   change the repository's address everywhere"
 	@echo "make clean        remove what was built; .venv stays"
@@ -53,6 +54,9 @@ lab: $(LAB_READY)
 
 tensorboard: $(READY)
 	$(BIN)/tensorboard --logdir runs
+
+checkpoints: $(READY)
+	$(BIN)/python tools/checkpoints.py
 
 versions: $(READY)
 	$(BIN)/python tools/versions.py

@@ -36,7 +36,7 @@ def ship(run: Path, children: tuple[str, ...] | None, n: int, root: Path = ROOT)
         "weights": weights.name,
         "weights_bytes": weights.stat().st_size,
         "weights_sha256": sha256(weights),
-        "shipped_with": command_line(),
+        "shipped_with": f"python tools/{command_line()}",
         "metrics": measured,
     }
     write_json(root / "results" / f"{model.name}-{model.preset}.json", manifest)
