@@ -113,3 +113,10 @@ def test_what_cannot_be_scored_is_refused():
         best_of(clips(0)[None], clips(0), "lpips")
     with pytest.raises(ArgumentError, match=r"give \(N, B, C, T, H, W\)"):
         best_of(clips(0), clips(0), "psnr")
+
+
+def test_the_channels_of_one_frame_are_scored_together():
+    target = torch.zeros(1, 2, 2, 8, 8)
+    prediction = target.clone()
+    prediction[:, :, 0], prediction[:, :, 1] = 0.2, 0.02  # both channels: frame 0 at 20 dB, frame 1 at 40 dB
+    assert psnr(prediction, target).value == pytest.approx(30, abs=1e-3)

@@ -54,3 +54,8 @@ def test_clips_and_features_that_say_nothing_are_refused():
         content_and_motion(clips, torch.zeros(2, 3, 1))
     with pytest.raises(ArgumentError, match="features holds NaN"):
         content_and_motion(clips, torch.full((2, 3, 1), math.nan), {"network": "a"})
+
+
+def test_motion_is_between_consecutive_frames():
+    clip = torch.tensor([0.0, 0.5, 0.5, 0.0]).view(1, 1, 4, 1, 1).expand(1, 1, 4, 3, 3)
+    assert content_and_motion(clip).motion.value == pytest.approx((0.5 + 0 + 0.5) / 3)
