@@ -7,7 +7,7 @@ from vidgen_lab import create_model
 from vidgen_lab.core import ArgumentError, Draw, count_parameters, write_weights
 from vidgen_lab.data import MovingDigits
 from vidgen_lab.models.digits3d import HEADS, Digits3d, Digits3dConfig
-from vidgen_lab.zoo import load_model
+from vidgen_lab.zoo import load_model, load_pretrained
 
 TINY = Digits3dConfig(widths=(4, 6, 8))
 PLAIN = Digits3dConfig(widths=(4, 6, 8), blurred=0, noisy=0)
@@ -147,6 +147,18 @@ def test_a_saved_model_reads_the_same_and_fp16_nearly_the_same(tmp_path):
     assert torch.allclose(load_model(tmp_path / "half.safetensors").features(batch), expected, atol=5e-3)
 
 
+def test_the_shipped_weights_read_held_out_clips_coloured_or_grey():
+    model = load_pretrained("digits-3d")
+    for color in (True, False):
+        batch = MovingDigits("test", color=color, seed=1).__getitems__(list(range(300)))
+        right = {
+            name: (logits.argmax(1) == batch[name]).float().mean().item()
+            for name, logits in model.logits(batch["video"]).items()
+            if name in batch
+        }
+        assert right.pop("digit") > 0.93 and min(right.values()) > 0.97, right
+
+
 def test_mistakes_are_named_with_their_fix():
     model = Digits3d(TINY)
     with pytest.raises(ArgumentError, match="clips of 7 frames: digits-3d reads 8 frames or more"):
@@ -155,7 +167,7 @@ def test_mistakes_are_named_with_their_fix():
         model.logits(torch.zeros(2, 2, 8, 32, 32))
     with pytest.raises(ArgumentError, match=r"shape \(2, 3, 32, 32\): give"):
         model.features(torch.zeros(2, 3, 32, 32))
-    with pytest.raises(ArgumentError, match="noisy=1.5: a share of clips, from 0 to 1"):
+    with pytest.raises(ArgumentError, match="noisy=1.5: must be from 0 to 1"):
         Digits3dConfig(noisy=1.5)
     with pytest.raises(ArgumentError, match="noise=-0.1: must be 0 or more"):
         Digits3dConfig(noise=-0.1)

@@ -63,6 +63,7 @@ ENTRIES = {
             "reads moving digits; its labels and features measure clip generators",
             "foundations/gan",
             "tran2018closer",
+            "digits-3d-cpu.safetensors",
         ),
     )
 }
