@@ -28,7 +28,7 @@ def ship(run: Path, children: tuple[str, ...] | None, n: int, root: Path = ROOT)
     hashes = json.loads(hashes_file.read_text()) if hashes_file.exists() else {}
     write_json(hashes_file, dict(sorted({**hashes, weights.name: sha256(weights)}.items())))
     measured = {
-        item.name: {"value": item.value, "real": item.reference, "protocol": item.protocol}
+        item.name: item.as_json()
         for item in cli.evaluate(zoo.load_model(weights), n)  # what is shipped is what is measured
     }
     manifest = read_json(run / "manifest.json")

@@ -259,7 +259,7 @@ def _fit_size(images: torch.Tensor, size: int) -> torch.Tensor:
 
 def _manifest(model: Model, options: EvaluateOptions, measured: list[metrics.Measurement]) -> dict[str, Any]:
     trained = options.checkpoint / "manifest.json" if options.checkpoint else None
-    values = {item.name: {"value": item.value, "real": item.reference, "protocol": item.protocol} for item in measured}
+    values = {item.name: item.as_json() for item in measured}
     if trained and trained.exists():
         return {**json.loads(trained.read_text()), "metrics": values, "metrics_command": command_line()}
     path = options.checkpoint and _weights_file(options.checkpoint)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -25,6 +27,12 @@ def test_scores_refuse_nan_and_single_samples():
         inception_score(torch.full((4, 10), float("nan")))
     with pytest.raises(ArgumentError, match="two samples"):
         inception_score(torch.zeros(1, 10))
+
+
+def test_a_measurement_keeps_its_interval_in_a_manifest_only_if_it_has_one():
+    bare = Measurement("KID", 0.5, {"clips": 10}, reference=0.1)
+    assert bare.as_json() == {"value": 0.5, "real": 0.1, "protocol": {"clips": 10}}
+    assert replace(bare, interval=(0.4, 0.6)).as_json()["interval"] == [0.4, 0.6]
 
 
 def test_class_shares_sum_to_one():

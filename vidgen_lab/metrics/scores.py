@@ -23,6 +23,11 @@ class Measurement:
     reference: float | None = None
     interval: tuple[float, float] | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """What a manifest keeps under this metric's name."""
+        interval = {} if self.interval is None else {"interval": list(self.interval)}
+        return {"value": self.value, **interval, "real": self.reference, "protocol": self.protocol}
+
 
 def difference(a: Measurement, b: Measurement) -> float:
     """`a.value - b.value`, if both are the same metric under the same protocol; otherwise `ArgumentError`."""
