@@ -66,7 +66,7 @@ class Model(nn.Module):
 
     name: ClassVar[str] = ""
     presets: ClassVar[dict[str, Preset]] = {}
-    output: ClassVar[Literal["points", "image", "video", "labels", "embedding"]] = "image"
+    output: ClassVar[Literal["points", "image", "video", "codes", "labels", "embedding"]] = "image"
     phases: tuple[Phase, ...] = ()
     conditions: ClassVar[tuple[str, ...]] = ()  # batch keys that `sample(condition=...)` understands
     averaged: ClassVar[tuple[str, ...]] = ()  # children with an EMA copy, the ones that sampling uses

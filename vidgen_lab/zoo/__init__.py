@@ -50,6 +50,13 @@ ENTRIES = {
             "gan-ci.safetensors",
         ),
         Entry(
+            "vqvae",
+            "vidgen_lab.models.vqvae:VQVAE",
+            "a tokenizer: images, or clips frame by frame, to a grid of codes and back",
+            "foundations/vqvae",
+            "vandenoord2017vqvae",
+        ),
+        Entry(
             "digits-2d",
             "vidgen_lab.models.digits2d:Digits2d",
             "a digit classifier; its class probabilities and features measure image generators",
