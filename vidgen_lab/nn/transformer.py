@@ -1,0 +1,225 @@
+"""A causal transformer over tokens, and sampling from it one token at a time. [vaswani2017attention; radford2019gpt2]
+
+    symbol   name     shape      meaning
+    s        tokens   (B, L)     whole numbers from 0 to K - 1, in the order in which they are written
+    y        label    (B,)       what the sequence shows; the start token tells it
+    a        logits   (B, L, K)  a_i says which token comes at place i, and sees s_1 ... s_(i-1) and y only
+    q, k, v  ...      (B, heads, L, D / heads)
+
+Pre-norm blocks and the scale of their initial weights as in GPT-2; the last layer starts at 0, so that a fresh
+transformer finds every token equally likely and its loss is ln K.
+"""
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from vidgen_lab.core import ArgumentError
+
+INIT_STD = 0.02  # of embeddings, positions and layers
+
+
+class Cache:
+    """Keys and values of one layer for all places so far, `(B, heads, L, d)`, so that they are computed once."""
+
+    def __init__(self, batch: int, heads: int, length: int, width: int, like: Tensor) -> None:
+        self.keys, self.values = like.new_empty(2, batch, heads, length, width)
+        self.filled = 0  # places that are known
+
+    def extend(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Adds the next place, `(B, heads, 1, d)`; gives all places so far."""
+        self.keys[:, :, self.filled] = key[:, :, 0]
+        self.values[:, :, self.filled] = value[:, :, 0]
+        self.filled += 1
+        return self.keys[:, :, : self.filled], self.values[:, :, : self.filled]
+
+
+class Attention(nn.Module):
+    """Each place looks at itself and at those before it: `(B, L, D) -> (B, L, D)`."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.project = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
+        query, key, value = rearrange(self.project(x), "b l (three h d) -> three b h l d", three=3, h=self.heads)
+        if cache is not None:
+            key, value = cache.extend(key, value)
+        # A whole sequence needs the mask. The one new place of a cached step may see all that is there.
+        seen = scaled_dot_product_attention(  # eq. (vqvae-attention)
+            query, key, value, dropout_p=self.dropout if self.training else 0.0, is_causal=cache is None
+        )
+        return self.out(rearrange(seen, "b h l d -> b l (h d)"))
+
+
+class Block(nn.Module):
+    """Attention between places, then an MLP at each place, both added to what was there: `(B, L, D) -> (B, L, D)`."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.norm_attention, self.norm_mlp = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.attention = Attention(dim, heads, dropout)
+        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
+        x = x + self.dropout(self.attention(self.norm_attention(x), cache))
+        return x + self.dropout(self.mlp(self.norm_mlp(x)))
+
+
+class CausalTransformer(nn.Module):
+    """Tokens to logits, `(B, L) -> (B, L, K)`; the logits of a place see the tokens before it and no other.
+
+    Args:
+        num_tokens: K, how many different tokens there are.
+        length: L, the longest sequence.
+        dim, heads, layers: width, attention heads (a divisor of the width) and blocks.
+        dropout: of embeddings, attention weights and both parts of a block.
+        num_labels: labels that a sequence may be asked for; 0: none.
+    """
+
+    def __init__(
+        self,
+        num_tokens: int,
+        length: int,
+        *,
+        dim: int,
+        heads: int,
+        layers: int,
+        dropout: float = 0.0,
+        num_labels: int = 0,
+    ) -> None:
+        super().__init__()
+        if dim % heads:
+            raise ArgumentError(
+                f"heads={heads} does not divide dim={dim}. Nearest: dim={max(1, round(dim / heads)) * heads}."
+            )
+        self.num_tokens, self.length, self.num_labels = num_tokens, length, num_labels
+        self.start = nn.Embedding(max(1, num_labels), dim)  # the token in front of the first: one a label
+        self.embedding = nn.Embedding(num_tokens, dim)
+        self.positions = nn.Parameter(torch.zeros(length, dim))
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, num_tokens)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for name, parameter in self.named_parameters():
+            if name.startswith("head") or name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif "norm" not in name:
+                # 2 x layers terms are added up along the blocks: each starts that much smaller.
+                adds = name.endswith(("attention.out.weight", "mlp.2.weight"))
+                nn.init.normal_(parameter, std=INIT_STD / (2 * len(self.blocks)) ** 0.5 if adds else INIT_STD)
+
+    def forward(self, tokens: Tensor, label: Tensor | None = None) -> Tensor:
+        """Logits of all places at once, as training needs them.
+
+        Args:
+            tokens: `(B, L)`, L at most `self.length`. The last token is seen by none.
+            label: `(B,)`; needed if there are labels.
+        """
+        if tokens.shape[1] > self.length:
+            raise ArgumentError(
+                f"tokens has {tokens.shape[1]} places; this transformer was built for length={self.length} at most."
+            )
+        before = torch.cat([self._start(len(tokens), label), self.embedding(tokens[:, :-1])], 1)  # (B, L, D)
+        x = self.dropout(before + self.positions[: tokens.shape[1]])
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x))
+
+    def caches(self, batch: int) -> list[Cache]:
+        """Empty caches, one a layer, for `batch` sequences."""
+        heads = self.blocks[0].attention.heads
+        width = self.positions.shape[1] // heads
+        return [Cache(batch, heads, self.length, width, like=self.positions) for _ in self.blocks]
+
+    def step(self, caches: list[Cache], last: Tensor | None = None, label: Tensor | None = None) -> Tensor:
+        """Logits `(B, K)` of the next place, from its predecessor and what the caches keep.
+
+        Args:
+            caches: of `self.caches`, empty before the first place. Each step adds one place.
+            last: the token just written, `(B,)`; None at the first place.
+            label: `(B,)`; used at the first place only, where the start token tells it.
+        """
+        place = caches[0].filled
+        if (last is None) != (place == 0):
+            raise ArgumentError(f"place {place}: give last=None at place 0 and there only; else the token before.")
+        if place == self.length:
+            raise ArgumentError(f"all {self.length} places are written. Build the transformer with a greater length.")
+        x = self._start(len(caches[0].keys), label) if last is None else self.embedding(last[:, None])  # (B, 1, D)
+        x = self.dropout(x + self.positions[place])
+        for block, cache in zip(self.blocks, caches, strict=True):
+            x = block(x, cache)
+        return self.head(self.norm(x))[:, 0]
+
+    def _start(self, batch: int, label: Tensor | None) -> Tensor:
+        """The embedding in front of the first token, `(B, 1, D)`."""
+        if (label is None) != (self.num_labels == 0):
+            raise ArgumentError(
+                f"num_labels={self.num_labels}: " + ("give label (B,)." if self.num_labels else "leave label out.")
+            )
+        if label is None:
+            label = torch.zeros(batch, dtype=torch.long, device=self.positions.device)
+        return self.start(label)[:, None]
+
+
+def sample_tokens(
+    transformer: CausalTransformer,
+    n: int,
+    length: int | None = None,
+    *,
+    label: Tensor | None = None,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Writes n sequences token by token, `(n, length)`; call it in eval mode and without gradients.
+
+    Args:
+        length: places to write; None: as many as the transformer has.
+        label: `(n,)`; needed if there are labels.
+        temperature, top_k, top_p: see `sharpen`.
+        generator: a CPU generator; the same seed gives the same tokens.
+    """
+    caches, tokens = transformer.caches(n), []
+    for _ in range(transformer.length if length is None else length):
+        logits = transformer.step(caches, tokens[-1] if tokens else None, label)  # (n, K)
+        shares = sharpen(logits, temperature, top_k, top_p).softmax(1).cpu()
+        tokens.append(torch.multinomial(shares, 1, generator=generator)[:, 0].to(logits.device))  # eq. (vqvae-prior)
+    return torch.stack(tokens, 1)
+
+
+def sharpen(logits: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None) -> Tensor:
+    """Logits `(B, K)` to draw from: divided by the temperature, and minus infinity where a token is ruled out.
+
+    Args:
+        temperature: below 1 favours likely tokens; 0 leaves the likeliest alone (the first of equals).
+        top_k: keep the k likeliest tokens (and what equals the k-th).
+        top_p: keep the likeliest tokens until their probabilities sum to p, after temperature and top_k; at least
+            one. [holtzman2020curious]
+    """
+    if not temperature >= 0:
+        raise ArgumentError(f"temperature={temperature}: must be 0 or more; 1 samples as trained.")
+    if top_k is not None and top_k < 1:
+        raise ArgumentError(f"top_k={top_k}: keep 1 token or more, or None for all.")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ArgumentError(f"top_p={top_p}: must be above 0 and at most 1, or None for all tokens.")
+    if temperature == 0:
+        likeliest = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, logits.argmax(1, keepdim=True), True)
+        return logits.masked_fill(~likeliest, -torch.inf)
+    logits = logits / temperature  # eq. (vqvae-temperature)
+    if top_k is not None:
+        least = logits.topk(min(top_k, logits.shape[1])).values[:, -1:]  # (B, 1)
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    if top_p is not None and top_p < 1:
+        shares, order = logits.softmax(1).sort(dim=1, descending=True, stable=True)
+        beyond = shares.cumsum(1) - shares >= top_p  # what is likelier suffices already
+        logits = logits.masked_fill(torch.zeros_like(beyond).scatter_(1, order, beyond), -torch.inf)
+    return logits
