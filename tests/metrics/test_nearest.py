@@ -1,0 +1,27 @@
+"""The nearest picture of a set."""
+
+import pytest
+import torch
+
+from vidgen_lab.core import ArgumentError
+from vidgen_lab.metrics import nearest
+
+
+def test_a_copy_is_found_at_distance_zero_and_a_shifted_one_at_its_distance():
+    pictures = torch.randn(300, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    samples = pictures[[7, 250, 7]].clone()
+    samples[2, 0, 0, 0] += 0.5
+    index, distance = nearest(samples, pictures)
+    assert index.tolist() == [7, 250, 7]
+    assert distance.tolist() == pytest.approx([0, 0, 0.5], abs=2e-3)
+
+
+def test_many_samples_are_compared_in_parts_and_keep_their_order():
+    pictures = torch.eye(20)
+    index, _ = nearest(pictures.repeat(30, 1), pictures)
+    assert torch.equal(index, torch.arange(20).repeat(30))
+
+
+def test_sizes_must_agree():
+    with pytest.raises(ArgumentError, match=r"samples have shape \(1, 4, 4\), the set has \(1, 5, 5\)"):
+        nearest(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 5, 5))
