@@ -50,6 +50,13 @@ ENTRIES = {
             "gan-ci.safetensors",
         ),
         Entry(
+            "dcgan",
+            "vidgen_lab.models.dcgan:DCGAN",
+            "convolutional generator and discriminator, by the guidelines that made image GANs train",
+            "foundations/dcgan",
+            "radford2016dcgan",
+        ),
+        Entry(
             "vqvae",
             "vidgen_lab.models.vqvae:VQVAE",
             "a tokenizer: images, or clips frame by frame, to a grid of codes and back",
