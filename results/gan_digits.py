@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
-from vidgen_lab import cli, create_model, fit
+from vidgen_lab import create_model, fit
 from vidgen_lab.core.manifest import command_line, environment
+from vidgen_lab.evaluation import evaluate
 from vidgen_lab.training.state import write_json
 
 STEPS, SEEDS, SAMPLES = 1000, range(5), 1000
@@ -21,7 +22,7 @@ def score(loss: str, r1: float, seed: int) -> float:
     """IS-digits after a short training."""
     model = create_model("gan", "ci", seed=seed, loss=loss, r1=r1)
     fit(model, steps=STEPS, seed=seed, device="cpu", progress=False)
-    return cli.evaluate(model, SAMPLES, seed)[0].value
+    return evaluate(model, SAMPLES, seed)[0].value
 
 
 def main() -> None:

@@ -2,31 +2,56 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torchmetrics.image.inception import InceptionScore
 
 from vidgen_lab.core import ArgumentError
 from vidgen_lab.metrics import Measurement, class_shares, difference, inception_score, modes_covered
 
+STATED = {"network": "none"}
+
+
+class Logits(torch.nn.Module):
+    """Hands logits to torchmetrics as they are."""
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits
+
 
 def test_the_inception_score_is_one_when_all_samples_look_alike():
     logits = torch.randn(1, 10, generator=torch.Generator().manual_seed(0)).expand(50, 10)
-    assert inception_score(logits) == pytest.approx(1)
+    assert inception_score(logits, STATED).value == pytest.approx(1)
 
 
 def test_the_inception_score_is_k_when_k_classes_are_sure_and_equally_often():
     logits = 100 * torch.eye(10).repeat(7, 1)
-    assert inception_score(logits) == pytest.approx(10)
+    assert inception_score(logits, STATED).value == pytest.approx(10)
 
 
 def test_the_inception_score_drops_with_a_missing_class():
     logits = 100 * torch.eye(10).repeat(7, 1)
-    assert inception_score(logits[logits.argmax(1) < 8]) == pytest.approx(8)
+    assert inception_score(logits[logits.argmax(1) < 8], STATED).value == pytest.approx(8)
 
 
 def test_scores_refuse_nan_and_single_samples():
     with pytest.raises(ArgumentError, match="NaN"):
-        inception_score(torch.full((4, 10), float("nan")))
-    with pytest.raises(ArgumentError, match="two samples"):
-        inception_score(torch.zeros(1, 10))
+        inception_score(torch.full((4, 10), float("nan")), STATED)
+    with pytest.raises(ArgumentError, match="2 samples or more"):
+        inception_score(torch.zeros(1, 10), STATED)
+    with pytest.raises(ArgumentError, match="6 samples"):
+        inception_score(torch.zeros(5, 10), STATED, splits=3)
+    with pytest.raises(ArgumentError, match="does not name the classifier"):
+        inception_score(torch.zeros(5, 10), {})
+
+
+def test_splits_are_scored_apart_and_averaged_as_torchmetrics_does():
+    logits = torch.randn(300, 10, generator=torch.Generator().manual_seed(0)) * 3
+    parts = [inception_score(part, STATED).value for part in logits.split(100)]
+    measured = inception_score(logits, STATED, splits=3, name="IS-digits")
+    assert measured.value == pytest.approx(sum(parts) / 3)
+    assert measured.name == "IS-digits" and measured.protocol == {"network": "none", "samples": 300, "splits": 3}
+    peer = InceptionScore(feature=Logits(), splits=1)
+    peer.update(logits)
+    assert inception_score(logits, STATED).value == pytest.approx(peer.compute()[0].item(), abs=1e-4)
 
 
 def test_a_measurement_keeps_its_interval_in_a_manifest_only_if_it_has_one():

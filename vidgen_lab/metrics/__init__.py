@@ -1,9 +1,12 @@
 """How good is it? Numbers that carry their protocol."""
 
+from vidgen_lab.metrics import ladder
+from vidgen_lab.metrics.attributes import attribute_accuracy
 from vidgen_lab.metrics.codes import bits_per_code, code_perplexity, code_usage
 from vidgen_lab.metrics.divergence import jensen_shannon, optimal_discriminator, value
 from vidgen_lab.metrics.frechet import frechet_distance, frechet_infinity
 from vidgen_lab.metrics.kid import kernel_distance
+from vidgen_lab.metrics.nearest import nearest
 from vidgen_lab.metrics.pixels import best_of, diversity, psnr, ssim
 from vidgen_lab.metrics.scores import Measurement, class_shares, difference, inception_score, modes_covered
 from vidgen_lab.metrics.video import ContentAndMotion, content_and_motion
@@ -11,6 +14,7 @@ from vidgen_lab.metrics.video import ContentAndMotion, content_and_motion
 __all__ = [
     "ContentAndMotion",
     "Measurement",
+    "attribute_accuracy",
     "best_of",
     "bits_per_code",
     "class_shares",
@@ -24,7 +28,9 @@ __all__ = [
     "inception_score",
     "jensen_shannon",
     "kernel_distance",
+    "ladder",
     "modes_covered",
+    "nearest",
     "optimal_discriminator",
     "psnr",
     "ssim",

@@ -1,6 +1,7 @@
 """Scores of sets of samples: the inception-style score, classes hit, modes covered."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,21 +46,31 @@ def difference(a: Measurement, b: Measurement) -> float:
     return a.value - b.value
 
 
-def inception_score(logits: Tensor) -> float:
+def inception_score(logits: Tensor, protocol: Mapping[str, Any], splits: int = 1, name: str = "IS") -> Measurement:
     """exp E_x KL(p(y|x) || p(y)): 1 when all samples look alike, K when K classes are sure and equally often.
 
     Args:
         logits: `(N, K)` of any classifier. A toy classifier gives a toy score: name it so.
+        protocol: how the logits came about; the `network` must be there.
+        splits: the samples are cut into so many equal parts, in order, and the value is the mean of their scores.
+            More splits give a lower score, since each part sees fewer classes.
+        name: what to call the result, such as "IS-digits".
 
-    Source: salimans2016improved, with one split.
+    Source: salimans2016improved, which has 10 splits of 5,000.
     """
-    if logits.dim() != 2 or len(logits) < 2:
-        raise ArgumentError(f"logits of shape {tuple(logits.shape)}: give (N, K) with two samples or more.")
+    if "network" not in protocol:
+        raise ArgumentError('the protocol does not name the classifier of these logits. Add "network": ....')
+    if splits < 1:
+        raise ArgumentError(f"splits={splits}: give 1 or more.")
+    if logits.dim() != 2 or len(logits) < 2 * splits:
+        raise ArgumentError(f"logits of shape {tuple(logits.shape)}: give (N, K) with {2 * splits} samples or more.")
     if not torch.isfinite(logits).all():
         raise ArgumentError("logits hold NaN or infinity: look at the samples before you score them.")
-    log_p = logits.double().log_softmax(1)  # (N, K)
-    log_marginal = log_p.logsumexp(0) - math.log(len(log_p))  # (K,)
-    return (log_p.exp() * (log_p - log_marginal)).sum(1).mean().exp().item()  # eq. (gan-score)
+    log_p = logits.double().log_softmax(1)
+    parts = log_p[: len(log_p) // splits * splits].view(splits, -1, log_p.shape[1])  # (splits, n, K)
+    log_marginal = parts.logsumexp(1, keepdim=True) - math.log(parts.shape[1])  # (splits, 1, K)
+    scores = (parts.exp() * (parts - log_marginal)).sum(2).mean(1).exp()  # eq. (gan-score), (splits,)
+    return Measurement(name, scores.mean().item(), {**protocol, "samples": len(logits), "splits": splits})
 
 
 def class_shares(logits: Tensor) -> Tensor:

@@ -1,0 +1,107 @@
+"""What evaluate says of models whose quality is known beforehand."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from vidgen_lab import zoo
+from vidgen_lab.core import ArgumentError, DataConfig, Model, Recipe
+from vidgen_lab.data import Digits, MovingDigits
+from vidgen_lab.evaluation import draw_samples, evaluate
+
+
+@dataclass(frozen=True)
+class Nothing:
+    pass
+
+
+class Copyist(Model):
+    """Hands out training clips, or one of them again and again; asked for labels, it shows clips with those labels."""
+
+    name, output, conditions = "copyist", "video", ("digit", "direction")
+
+    def __init__(self, recipe=None, lazy=False, asked=False, wrong=False, **settings):
+        super().__init__(Nothing(), recipe)
+        self.data = MovingDigits(seed=5, **{"frames": 8, **settings})
+        self.lazy, self.asked, self.wrong = lazy, asked, wrong
+
+    def example_condition(self, n, generator=None):
+        labels = self.data.__getitems__(list(range(n)))
+        return {key: labels[key] for key in self.conditions} if self.asked else None
+
+    def _sample(self, n, frames, condition, generator):
+        if condition:
+            pool = self.data.__getitems__(list(range(4000)))
+            rows = [
+                ((pool["digit"] == digit) & (pool["direction"] == direction)).nonzero()[0, 0]
+                for digit, direction in zip(condition["digit"], condition["direction"], strict=True)
+            ]
+            return pool["video"][torch.stack(rows).roll(int(self.wrong))]
+        start = 0 if self.lazy else int(torch.randint(50_000, (), generator=generator))
+        return self.data.__getitems__(list(range(start, start + n)))["video"]
+
+
+def values(measured) -> dict[str, float]:
+    return {item.name: item.value for item in measured}
+
+
+def test_clips_that_look_real_score_near_the_floor_and_repeated_ones_do_not():
+    real, lazy = evaluate(Copyist(), 400), evaluate(Copyist(lazy=True), 400)
+    first = real[0]
+    assert first.name == "FVD-digits" and first.value < 1.5 * first.reference
+    assert lazy[0].value > 5 * first.value
+    assert values(real)["motion"] == pytest.approx(real[1].reference, rel=0.1) or values(real)["motion"] > 0
+    assert "FVD-digits, N to infinity" not in values(real)  # too few clips for a line
+
+
+def test_the_protocol_of_clips_names_the_network_its_hash_and_the_shape():
+    protocol = evaluate(Copyist(frames=9, color=True), 300, seed=2)[0].protocol
+    stated = {"network": "digits-3d", "network_sha256": zoo.shipped_hash("digits-3d"), "seed": 2, "samples": 300}
+    stated |= {"frames": 9, "size": 32, "color": True, "real": 300}
+    assert stated.items() <= protocol.items()
+
+
+def test_clips_are_judged_by_what_was_asked():
+    right = values(evaluate(Copyist(asked=True), 300))
+    wrong = values(evaluate(Copyist(asked=True, wrong=True), 300))
+    assert right["digit as asked"] > 0.9 and right["direction as asked"] > 0.9
+    assert wrong["digit as asked"] < 0.3 and wrong["all as asked"] < 0.1
+
+
+def test_fid_of_a_generator_is_far_above_that_of_real_digits():
+    measured = {item.name: item for item in evaluate(zoo.load_pretrained("gan"), 300)}
+    distance = measured["FID-digits"]
+    assert distance.value > 2 * distance.reference > 0
+    assert distance.protocol["real"] == len(Digits("test")) and distance.protocol["features"] == 64
+    assert measured["IS-digits"].value < measured["IS-digits"].reference
+
+
+def test_samples_drawn_in_parts_are_all_different_and_repeat_with_the_seed():
+    model = Copyist()
+    samples, condition = draw_samples(model, 150, 0)
+    assert samples.shape == (150, 1, 8, 32, 32) and condition == {}
+    assert torch.equal(samples, draw_samples(model, 150, 0)[0])
+    assert not torch.equal(samples[:50], samples[100:])
+
+
+def test_a_model_of_other_pictures_is_not_measured_with_digits():
+    with pytest.raises(ArgumentError, match="trained on data of the kind films; these metrics read moving-digits only"):
+        evaluate(Copyist(Recipe(DataConfig("films"))), 200)
+    with pytest.raises(ArgumentError, match="n=50: too few"):
+        evaluate(Copyist(), 50)
+
+
+def test_too_few_clips_for_the_features_are_refused():
+    with pytest.raises(ArgumentError, match="rows of 128 features; this score needs 256"):
+        evaluate(Copyist(), 200)
+
+
+def test_evaluate_measures_each_head_of_a_clip_reader_on_held_out_clips():
+    model = zoo.create_model("digits-3d", widths=(4,))
+    measured = evaluate(model, 120)
+    assert [item.name for item in measured] == [f"{head} accuracy" for head in ("digit", "color", "direction", "speed")]
+    assert measured[0].protocol == {"clips": 120, "frames": 16, "size": 32, "split": "test"}
+    batch = MovingDigits("test", color=True).__getitems__(list(range(120)))
+    for item, (name, logits) in zip(measured, model.logits(batch["video"]).items(), strict=True):
+        assert item.value == pytest.approx((logits.argmax(1) == batch[name]).float().mean().item())

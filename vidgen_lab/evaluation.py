@@ -1,0 +1,235 @@
+"""What can be measured of a model, beside real data under the same protocol.
+
+`evaluate(model)` picks the metrics by what the model makes: points, images, clips, or labels. `ladder()` measures clips
+that were spoilt on purpose, and so says what a FVD-digits is worth.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vidgen_lab import data, metrics, zoo
+from vidgen_lab.core import ArgumentError, Batch, DataConfig, Model
+from vidgen_lab.metrics import Measurement
+from vidgen_lab.models.digits3d import HEADS
+
+FEWEST = 100
+CHUNK = 100  # clips drawn or read at a time
+
+
+def evaluate(model: Model, n: int | None = None, seed: int = 0) -> list[Measurement]:
+    """Measures a model's samples, or a classifier's answers.
+
+    points: modes covered. image: IS-digits, FID-digits, classes hit. video: FVD-digits, what was asked for, content and
+    motion, diversity. labels: accuracy on held-out data. Each `reference` is what real held-out data score.
+
+    Args:
+        n: samples; None: 2,000 clips, or 1,000 of anything else.
+        seed: of the samples.
+
+    Raises:
+        ArgumentError: too few samples, or nothing here measures this model.
+    """
+    n = n or (2000 if model.output == "video" else 1000)
+    if n < FEWEST:
+        raise ArgumentError(
+            f"n={n}: too few samples for a score that means something. Use {FEWEST} or more; pages use 1,000."
+        )
+    measures: dict[str, Callable[[Model, int, int], list[Measurement]]] = {
+        "points": _points,
+        "image": _images,
+        "video": _clips,
+        "labels": _labels,
+    }
+    if model.output not in measures:
+        raise ArgumentError(f"evaluate measures {', '.join(measures)}; {model.name} makes {model.output}.")
+    return measures[model.output](model, n, seed)
+
+
+def ladder(n: int = 2000, seed: int = 0, **settings: Any) -> list[Measurement]:
+    """FVD-digits of each rung of `metrics.ladder`, first the floor, which is the `reference` of all.
+
+    Args:
+        n: clips a rung, and in the reference.
+        seed: other seed, other clips.
+        settings: of `MovingDigits`: size, frames, color, subpixel.
+    """
+    settings = {"size": 32, "frames": 16, "color": False, **settings}
+    clip_features, protocol = _clip_reader()
+    real = clip_features(metrics.ladder.reference(n, seed, **settings))
+    protocol |= {"seed": seed, **settings}
+    measured: list[Measurement] = []
+    for name, clips in metrics.ladder.rungs(n, seed, **settings):
+        distance = metrics.frechet_distance(real, clip_features(clips), protocol, name)
+        floor = measured[0].reference if measured else distance.value
+        measured.append(replace(distance, reference=floor))
+    return measured
+
+
+def _points(model: Model, n: int, seed: int) -> list[Measurement]:
+    real = data.Ring("test")
+    radius = 4 * real.std
+    protocol = {"samples": n, "seed": seed, "data": "ring", "radius": radius, "share": 0.02}
+    samples = model.sample(n, generator=torch.Generator().manual_seed(seed)).cpu()
+    points = real.__getitems__(list(range(n)))["points"]
+    covered, near = metrics.modes_covered(samples, real.centers, radius)
+    real_covered, real_near = metrics.modes_covered(points, real.centers, radius)
+    return [
+        Measurement("modes covered", covered, protocol, real_covered),
+        Measurement("share near a mode", near, protocol, real_near),
+    ]
+
+
+def _images(model: Model, n: int, seed: int) -> list[Measurement]:
+    _needs_digits(model, "digits", "mnist")
+    judge = zoo.load_pretrained("digits-2d")
+    size = judge.config.size
+    samples, _ = draw_samples(model, n, seed)
+    samples = _grey(samples, size)
+    held_out, train = data.Digits("test", size), data.Digits("train", size)
+    real = _all(held_out, min(n, len(held_out)))
+    protocol = {
+        "seed": seed,
+        "network": "digits-2d",
+        "network_sha256": zoo.shipped_hash("digits-2d"),
+        "size": size,
+        "real": "held-out digits",
+    }
+    logits, real_logits = judge.logits(samples), judge.logits(real)
+    reference = judge.features(_all(held_out, len(held_out)))
+    floor = judge.features(_all(train, min(n, len(train))))  # real digits, in the place of samples
+
+    def score(of: Tensor) -> Measurement:
+        return metrics.inception_score(of, protocol, name="IS-digits")
+
+    def distance(features: Tensor) -> Measurement:
+        return metrics.frechet_distance(reference, features, protocol, "FID-digits")
+
+    def classes(of: Tensor) -> float:
+        return float((metrics.class_shares(of) > 0.03).sum())
+
+    return [
+        replace(score(logits), reference=score(real_logits).value),
+        replace(distance(judge.features(samples)), reference=distance(floor).value),
+        Measurement("classes above 3 %", classes(logits), {**protocol, "samples": n}, classes(real_logits)),
+    ]
+
+
+def _clips(model: Model, n: int, seed: int) -> list[Measurement]:
+    _needs_digits(model, "moving-digits")
+    clip_features, protocol = _clip_reader()
+    samples, asked = draw_samples(model, n, seed)
+    settings = _settings(model, samples)
+    protocol |= {"seed": seed, **settings}
+    real = metrics.ladder.reference(n, seed, **settings)
+    others = metrics.ladder.reference(n, seed + 1, **settings)
+    features, real_features, other_features = (clip_features(clips) for clips in (samples, real, others))
+
+    def distances(of: Tensor) -> list[Measurement]:
+        found = [metrics.frechet_distance(real_features, of, protocol, "FVD-digits")]
+        if n >= 8 * of.shape[1]:
+            found.append(metrics.frechet_infinity(real_features, of, protocol, name="FVD-digits, N to infinity"))
+        return found
+
+    def looks(clips: Tensor) -> list[Measurement]:
+        stated = {"seed": seed, **settings}
+        pair = metrics.content_and_motion(clips, protocol=stated)
+        return [*pair, metrics.diversity(clips[:100], protocol=stated)]
+
+    pairs = zip([*distances(features), *looks(samples)], [*distances(other_features), *looks(others)], strict=True)
+    measured = [replace(mine, reference=theirs.value) for mine, theirs in pairs]
+    if set(asked) & set(HEADS):
+        measured += _as_asked(samples, asked, protocol, settings, seed)
+    return measured
+
+
+def _as_asked(
+    samples: Tensor, asked: Mapping[str, Any], protocol: dict[str, Any], settings: dict[str, Any], seed: int
+) -> list[Measurement]:
+    """Attribute accuracy; the reference is what the reader scores on as many real clips."""
+    held_out = data.MovingDigits("test", seed=seed, **settings)
+    batches = [held_out.__getitems__(rows.tolist()) for rows in torch.arange(len(samples)).split(CHUNK)]
+    real = torch.cat([batch["video"] for batch in batches])
+    labels = {name: torch.cat([batch[name] for batch in batches]) for name in asked if name in HEADS}
+    mine = metrics.attribute_accuracy(_clip_logits(samples), asked, protocol)
+    theirs = metrics.attribute_accuracy(_clip_logits(real), labels, protocol)
+    return [replace(a, reference=b.value) for a, b in zip(mine, theirs, strict=True)]
+
+
+def _labels(model: Model, n: int, seed: int) -> list[Measurement]:
+    """Share of right answers on held-out data: on every digit image, or of each head on n clips of moving digits."""
+    if model.recipe is not None and model.recipe.data.kind == "moving-digits":
+        clips = model.recipe.data
+        held_out, key = data.build(clips, "test"), "video"
+        protocol = {"clips": n, "frames": clips.frames, "size": clips.size, "split": "test"}
+    else:
+        held_out, key = data.Digits("test", model.config.size), "image"
+        n = len(held_out)
+        protocol = {"images": n, "split": "test"}
+    right: Counter[str] = Counter()
+    for rows in torch.arange(n).split(500):
+        batch = held_out.__getitems__(rows.tolist())
+        logits = model.logits(batch[key])
+        heads = logits if isinstance(logits, dict) else {"digit": logits}
+        right.update({name: int((given.argmax(1) == batch[name]).sum()) for name, given in heads.items()})
+    title = "{} accuracy" if len(right) > 1 else "accuracy"
+    return [Measurement(title.format(name), count / n, protocol) for name, count in right.items()]
+
+
+def draw_samples(model: Model, n: int, seed: int) -> tuple[Tensor, Batch]:
+    """n samples on the CPU, drawn a chunk at a time, and the condition that they were drawn with ({} for none)."""
+    generator = torch.Generator().manual_seed(seed)
+    condition = dict(model.example_condition(n, generator) or {})
+    parts = []
+    for rows in torch.arange(n).split(CHUNK):
+        first, last = int(rows[0]), int(rows[-1]) + 1
+        part = {key: value[first:last] for key, value in condition.items()}
+        parts.append(model.sample(len(rows), condition=part or None, generator=generator).cpu())
+    return torch.cat(parts), condition
+
+
+def _needs_digits(model: Model, *kinds: str) -> None:
+    """A network that was taught digits says nothing of other pictures."""
+    if model.recipe is not None and model.recipe.data.kind not in kinds:
+        raise ArgumentError(
+            f"{model.name} was trained on data of the kind {model.recipe.data.kind}; these metrics read "
+            f"{' and '.join(kinds)} only. vidgen_lab.metrics.published has protocols for natural films."
+        )
+
+
+def _clip_reader() -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+    """Features of clips, and what a protocol says of the network that gives them."""
+    reader = zoo.load_pretrained("digits-3d")
+    protocol = {"network": "digits-3d", "network_sha256": zoo.shipped_hash("digits-3d")}
+    return lambda clips: torch.cat([reader.features(part) for part in clips.split(CHUNK)]), protocol
+
+
+def _clip_logits(clips: Tensor) -> dict[str, Tensor]:
+    reader = zoo.load_pretrained("digits-3d")
+    parts = [reader.logits(part) for part in clips.split(CHUNK)]
+    return {name: torch.cat([part[name] for part in parts]) for name in HEADS}
+
+
+def _settings(model: Model, clips: Tensor) -> dict[str, Any]:
+    """What `MovingDigits` needs to draw real clips of the same shape and kind."""
+    _, channels, frames, height, _ = clips.shape
+    config = DataConfig("moving-digits") if model.recipe is None else model.recipe.data
+    more = {"digits": config.digits, "subpixel": config.subpixel, "turn": config.turn}
+    return {"size": height, "frames": frames, "color": channels == 3, **more}
+
+
+def _all(images: data.Digits, n: int) -> Tensor:
+    return images.__getitems__(list(range(n)))["image"]
+
+
+def _grey(images: Tensor, size: int) -> Tensor:
+    """Images as digits-2d reads them: one channel, `size` pixels a side."""
+    if images.shape[1] != 1:
+        raise ArgumentError(f"IS-digits measures grey digits; these images have {images.shape[1]} channels.")
+    if images.shape[-1] == size:
+        return images
+    return torch.nn.functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
