@@ -158,6 +158,22 @@ def test_left_is_a_quarter_turn_anticlockwise_on_the_screen():
     assert np.abs((before * after).sum(-1)[free]).max() < 0.5
 
 
+@pytest.mark.parametrize("kind", [{"color": True}, {"subpixel": False}, {"digits": 2}, {}], ids=str)
+def test_a_restless_clip_flies_as_before_with_another_digit_in_each_frame(kind):
+    steady, restless = MovingDigits(**kind), MovingDigits(restless=True, **kind)
+    before, after = steady.frames_uint8(range(20)), restless.frames_uint8(range(20))
+    assert torch.equal(before[:, :, 0], after[:, :, 0])
+    assert (before[:, :, 1:] != after[:, :, 1:]).transpose(1, 2).flatten(2).any(2).all()
+    assert torch.equal(before.flatten(2).any(2), after.flatten(2).any(2))  # of the same colour
+    if not kind:  # the ink of another digit lies elsewhere in its box, and the box flies on the same path
+        assert (centers(after) - centers(before)).mean(1).abs().max() < 3
+    if "subpixel" in kind:
+        assert all(len({frame[frame > 0].numpy().tobytes() for frame in clip}) == 16 for clip in after[:, 0])
+    labels, others = (data.__getitems__([3, 4]) for data in (steady, restless))
+    assert all(torch.equal(labels[name], others[name]) for name in ("digit", "direction", "speed"))
+    assert torch.equal(restless[3]["video"], restless.__getitems__([9, 3])["video"][1])
+
+
 def test_captions_say_what_the_labels_say():
     for kind in ({"color": True}, {"digits": 2, "color": True, "turn": True}, {}):
         data = MovingDigits(frames=4, **kind)

@@ -50,7 +50,8 @@ class MovingDigits(Dataset):
     Arguments: `size` 16, 32 or 64; `frames` any number (at least 4 with `turn`); `digits` 1 or 2; `subpixel=False`
     rounds positions to whole pixels; with `turn=True` the digit veers by 90 degrees after frame `frames // 2 - 1`, left
     or right by the toss of a coin, and nothing up to that frame tells which (a wall at that place reflects it as
-    always); `length` is the number of items. Raises ArgumentError for what is not allowed.
+    always); `restless=True` draws another digit in each frame on the same path, as a generator without memory would,
+    and `digit` is that of frame 0; `length` is the number of items. Raises ArgumentError for what is not allowed.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class MovingDigits(Dataset):
         color: bool = False,
         subpixel: bool = True,
         turn: bool = False,
+        restless: bool = False,
         length: int = 100_000,
         seed: int = 0,
     ) -> None:
@@ -73,7 +75,7 @@ class MovingDigits(Dataset):
         self.split, self.size, self.digits, self.seed = check_split(split), size, digits, seed
         self.frames = check_at_least("frames", frames, 4 if turn else 1)
         self.length = check_at_least("length", length, 1)
-        self.color, self.subpixel, self.turn = color, subpixel, turn
+        self.color, self.subpixel, self.turn, self.restless = color, subpixel, turn, restless
         self.side = DIGIT_SIDE[size]
         images, self._labels = load_digits(split)
         self._bank = _unroll(_fit(images, self.side), size)  # (N, side * size) uint8
@@ -97,7 +99,10 @@ class MovingDigits(Dataset):
         return torch.from_numpy(self._render(self._draw(indices)))
 
     def _draw(self, indices: Sequence[int]) -> dict:
-        """All that is random: `image` (B, D), `labels` of (B, D), `y` and `x` (B, D, T) in sixteenths of a pixel."""
+        """All that is random: `image` and `labels` of (B, D), `y` and `x` (B, D, T) in sixteenths of a pixel.
+
+        Restless digits have an `image` for each frame, (B, D, T).
+        """
         rows = check_indices(indices, self.length)
         u = uniforms(self.seed, self.split, rows, self.digits * _FIELDS).reshape(len(rows), self.digits, _FIELDS)
         image = (u[..., 0] * len(self._labels)).astype(np.int64)
@@ -116,6 +121,10 @@ class MovingDigits(Dataset):
             start = np.ceil(low) + np.floor(u[..., 4:6] * (np.floor(high) - np.ceil(low) + 1))
         path = self._path(start, velocity, coin, room)  # (B, D, T, 2)
         path = np.rint(path * FINE).astype(np.int64) if self.subpixel else np.floor(path + 0.5).astype(np.int64) * FINE
+        if self.restless:
+            others = uniforms(self.seed, f"{self.split} restless", rows, self.digits * (self.frames - 1))
+            others = (others * len(self._labels)).astype(np.int64).reshape(len(rows), self.digits, -1)
+            image = np.concatenate([image[..., None], others], 2)
         return {"image": image, "labels": labels, "y": path[..., 0], "x": path[..., 1]}
 
     def _path(self, start: np.ndarray, velocity: np.ndarray, coin: np.ndarray, room: int) -> np.ndarray:
@@ -145,6 +154,8 @@ class MovingDigits(Dataset):
 
     def _layer(self, image: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
         """One digit in each clip: image (B,), y and x (B, T) in sixteenths -> unrolled frames (B, T, size * size)."""
+        if image.ndim == 2:  # another digit in each frame: each frame is a clip of its own
+            return self._layer(image.ravel(), y.reshape(-1, 1), x.reshape(-1, 1)).reshape(*y.shape, -1)
         size, margin = self.size, self.size + 1  # the margin is for the neighbours above and to the left
         before = (size - self.side) * margin + margin
         strip = np.zeros((len(image), before + size * size), np.uint8)
