@@ -1,10 +1,12 @@
 """What a number needs beside it to be believed: command, device, versions, time, memory."""
 
 import platform
+import re
 import resource
 import shlex
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +28,9 @@ def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
 
 def peak_memory_mb() -> float:
     """The most memory that this process held so far, in MB (10^6 bytes)."""
+    status = Path("/proc/self/status")
+    if status.exists() and (held := re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)):
+        return int(held[1]) * 1024 / 1e6  # Linux; getrusage would count what the process that started this one held
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
