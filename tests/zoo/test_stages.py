@@ -90,6 +90,12 @@ def test_without_a_given_tokenizer_the_one_of_the_same_preset_is_made_and_traini
         fit(model, device="cpu", progress=False)
 
 
+def test_a_preset_may_stand_on_a_preset_of_another_name(monkeypatch):
+    monkeypatch.setitem(Top.presets, "ci", Preset(TopConfig(), RECIPE, stages={"tokenizer": "wide"}))
+    model = zoo.create_model("mini-top", "ci", gain=3.0)
+    assert model.tokenizer.preset == "wide" and model.tokenizer.config.width == 7 and model.config.gain == 3.0
+
+
 def test_a_run_a_file_and_a_model_serve_as_the_tokenizer(run):
     for source in (run, run / "model.safetensors", zoo.load_model(run)):
         model = zoo.create_model("mini-top", tokenizer=source)

@@ -83,11 +83,15 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Preset:
-    """A config and a recipe that belong together. `note` says what was measured, or that it is an estimate."""
+    """A config and a recipe that belong together. `note` says what was measured, or that it is an estimate.
+
+    `stages` names the preset of each model that this one stands on, where it is not the preset of the same name.
+    """
 
     config: Any
     recipe: Recipe
     note: str = ""
+    stages: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shared = set(self.config.__dataclass_fields__) & set(Recipe.__dataclass_fields__)
@@ -105,7 +109,7 @@ class Preset:
                 raise unknown("setting", name, sorted(config_names | recipe_names))
         in_config = {name: value for name, value in changes.items() if name in config_names}
         in_recipe = {name: value for name, value in changes.items() if name not in config_names}
-        return Preset(replace(self.config, **in_config), replace(self.recipe, **in_recipe), self.note)
+        return replace(self, config=replace(self.config, **in_config), recipe=replace(self.recipe, **in_recipe))
 
 
 def to_json(settings: Any) -> dict[str, Any]:

@@ -64,6 +64,13 @@ ENTRIES = {
             "vandenoord2017vqvae",
         ),
         Entry(
+            "vqvae-prior",
+            "vidgen_lab.models.code_prior:CodePrior",
+            "a causal transformer that writes the codes of a VQ-VAE, and so draws images",
+            "foundations/vqvae",
+            "vandenoord2017vqvae",
+        ),
+        Entry(
             "digits-2d",
             "vidgen_lab.models.digits2d:Digits2d",
             "a digit classifier; its class probabilities and features measure image generators",
@@ -103,7 +110,7 @@ def create_model(name: str, preset: str = "ci", seed: int = 0, **overrides: Any)
         preset: "paper", "gpu", "ci", ... as `vidgen list` shows.
         overrides: any field of the preset's config or recipe, for instance `latent_dim=32, batch_size=16`. For a model
             that stands on another (a prior on a tokenizer), also that one: `tokenizer="runs/vqvae"`, a run, a weights
-            file or a model; else it is the one of the same preset, with the weights that ship with it.
+            file or a model; else it is the one that the preset names, with the weights that ship with it.
 
     Under `with torch.device("meta"):` it is built without memory, for counting parameters.
     """
@@ -111,8 +118,12 @@ def create_model(name: str, preset: str = "ci", seed: int = 0, **overrides: Any)
     if preset not in row.presets:
         raise unknown(f"preset of {name}", preset, row.presets)
     cls = row.model_class
-    stages = {child: _stage(below, overrides.pop(child, None), preset) for child, below in cls.stands_on.items()}
-    chosen = cls.presets[preset].override(**overrides)
+    chosen = cls.presets[preset]
+    stages = {
+        child: _stage(below, overrides.pop(child, None), chosen.stages.get(child, preset))
+        for child, below in cls.stands_on.items()
+    }
+    chosen = chosen.override(**overrides)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = cls(chosen.config, chosen.recipe, **stages)
