@@ -17,7 +17,7 @@ class Nothing:
 
 
 class Copyist(Model):
-    """Hands out training clips, or one of them again and again; asked for labels, it shows clips with those labels."""
+    """Hands out training clips; a lazy one has a few, in every chunk the same; asked for labels, it shows clips with those labels."""
 
     name, output, conditions = "copyist", "video", ("digit", "direction")
 
@@ -25,6 +25,7 @@ class Copyist(Model):
         super().__init__(Nothing(), recipe)
         self.data = MovingDigits(seed=5, **{"frames": 8, **settings})
         self.lazy, self.asked, self.wrong = lazy, asked, wrong
+        self.nothing = torch.nn.Linear(1, 1)  # a model has parameters, and they have a device
 
     def example_condition(self, n, generator=None):
         labels = self.data.__getitems__(list(range(n)))
@@ -38,8 +39,10 @@ class Copyist(Model):
                 for digit, direction in zip(condition["digit"], condition["direction"], strict=True)
             ]
             return pool["video"][torch.stack(rows).roll(int(self.wrong))]
-        start = 0 if self.lazy else int(torch.randint(50_000, (), generator=generator))
-        return self.data.__getitems__(list(range(start, start + n)))["video"]
+        start = int(torch.randint(50_000, (), generator=generator))
+        return self.data.__getitems__([k % 5 for k in range(n)] if self.lazy else list(range(start, start + n)))[
+            "video"
+        ]
 
 
 def values(measured) -> dict[str, float]:
@@ -51,7 +54,8 @@ def test_clips_that_look_real_score_near_the_floor_and_repeated_ones_do_not():
     first = real[0]
     assert first.name == "FVD-digits" and first.value < 1.5 * first.reference
     assert lazy[0].value > 5 * first.value
-    assert values(real)["motion"] == pytest.approx(real[1].reference, rel=0.1) or values(real)["motion"] > 0
+    (motion,) = (item for item in real if item.name == "motion")
+    assert motion.value == pytest.approx(motion.reference, rel=0.1)
     assert "FVD-digits, N to infinity" not in values(real)  # too few clips for a line
 
 

@@ -25,7 +25,7 @@ def rng(seed: int = 0) -> torch.Generator:
 def test_each_preset_has_128_features_and_fits_1_5_mb_in_fp16(preset):
     with torch.device("meta"):
         model = create_model("digits-3d", preset)
-    assert sum(count_parameters(model).values()) == 256_034
+    assert sum(count_parameters(model).values()) == 256_163
     assert 2 * sum(tensor.numel() for tensor in model.state_dict().values()) < 1.5e6
     assert model.head.in_features == 128
 
@@ -82,10 +82,10 @@ def test_it_learns_one_batch_by_heart_in_all_four_labels():
 def test_what_training_adds_comes_from_the_draw_alone():
     model, batch = Digits3d(TINY), clips()["video"]
     torch.manual_seed(1)
-    first, _ = model._augmented(batch, Draw(0, 3))
+    first, *_ = model._augmented(batch, Draw(0, 3))
     torch.manual_seed(2)
-    again, _ = model._augmented(batch, Draw(0, 3))
-    other, _ = model._augmented(batch, Draw(0, 4))
+    again, *_ = model._augmented(batch, Draw(0, 3))
+    other, *_ = model._augmented(batch, Draw(0, 4))
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
@@ -97,7 +97,7 @@ def test_the_loss_is_the_same_for_the_same_draw():
 
 def test_noise_reaches_its_share_of_clips_and_never_more_than_its_strength():
     still = torch.zeros(400, 1, 8, 8, 8).expand(-1, 3, -1, -1, -1)
-    added, _ = Digits3d(Digits3dConfig(widths=(4,), noisy=0.5, noise=0.12))._augmented(still, Draw(0))
+    added, *_ = Digits3d(Digits3dConfig(widths=(4,), noisy=0.5, noise=0.12))._augmented(still, Draw(0))
     deviation = added.std(dim=(1, 2, 3, 4))
     assert 0.4 < (deviation > 0).float().mean() < 0.6
     assert deviation.max() < 0.125 and deviation[deviation > 0].mean() == pytest.approx(0.06, abs=0.01)
@@ -106,20 +106,22 @@ def test_noise_reaches_its_share_of_clips_and_never_more_than_its_strength():
 def test_blur_reaches_its_share_of_clips_and_mixes_no_frames():
     model = Digits3d(Digits3dConfig(widths=(4,), blurred=0.4, noisy=0))
     edges = (torch.arange(8) % 2 * 2.0 - 1).expand(400, 3, 8, 8, 8)
-    blurred, _ = model._augmented(edges, Draw(0))
+    blurred, _, strength = model._augmented(edges, Draw(0))
     assert 0.3 < (blurred != edges).flatten(1).any(1).float().mean() < 0.5
+    kept = (blurred / edges)[:, 0, 0, 4, 4]  # the mean of -1, 1, -1 is a third, with the other sign
+    assert strength.max() <= 1 and torch.allclose(kept, 1 - strength * 4 / 3, atol=1e-5)
     flicker = edges.transpose(2, 4)
     assert torch.allclose(model._augmented(flicker, Draw(0))[0], flicker)
 
 
 def test_augmented_clips_stay_in_their_range():
-    added, _ = Digits3d(Digits3dConfig(widths=(4,), noisy=1.0, noise=2.0))._augmented(clips()["video"], Draw(0))
+    added, *_ = Digits3d(Digits3dConfig(widths=(4,), noisy=1.0, noise=2.0))._augmented(clips()["video"], Draw(0))
     assert added.min() == -1 and added.max() == 1
 
 
 def test_about_a_seventh_of_the_clips_turn_grey_and_their_colour_is_not_asked():
     batch = clips(200, size=16)
-    seen, white = Digits3d(PLAIN)._augmented(batch["video"], Draw(0).at("classifier"))
+    seen, white, _ = Digits3d(PLAIN)._augmented(batch["video"], Draw(0).at("classifier"))
     grey = (seen == seen[:, :1]).flatten(1).all(1)
     assert torch.equal(grey, white) and 0.08 < grey.float().mean() < 0.21
     model = Digits3d(PLAIN)
@@ -127,6 +129,16 @@ def test_about_a_seventh_of_the_clips_turn_grey_and_their_colour_is_not_asked():
     assert model("classifier", changed, Draw(0)).terms["color"] == model("classifier", batch, Draw(0)).terms["color"]
     changed["color"] = (batch["color"] + 1) % 6
     assert model("classifier", changed, Draw(0)).terms["color"] != model("classifier", batch, Draw(0)).terms["color"]
+
+
+def test_the_blur_is_asked_for_and_the_noise_is_not():
+    model = Digits3d(Digits3dConfig(widths=(4,), blurred=1.0, noisy=1.0))
+    batch = clips(40)
+    clip, _, strength = model._augmented(batch["video"], Draw(0).at("classifier"))
+    logit = model.head(model.encoder(clip))[:, -1]
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logit, strength)
+    terms = model("classifier", batch, Draw(0)).terms
+    assert set(terms) == {*HEADS, "blur"} and torch.allclose(terms["blur"], expected)
 
 
 def test_the_held_out_loss_sees_clean_clips():
