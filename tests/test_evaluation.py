@@ -17,7 +17,7 @@ class Nothing:
 
 
 class Copyist(Model):
-    """Hands out training clips; a lazy one has a few, in every chunk the same; asked for labels, it shows clips with those labels."""
+    """Hands out training clips; a lazy one has only five; asked for labels, it shows clips with those labels."""
 
     name, output, conditions = "copyist", "video", ("digit", "direction")
 
@@ -94,6 +94,16 @@ def test_a_model_of_other_pictures_is_not_measured_with_digits():
         evaluate(Copyist(Recipe(DataConfig("films"))), 200)
     with pytest.raises(ArgumentError, match="n=50: too few"):
         evaluate(Copyist(), 50)
+
+
+@pytest.mark.parametrize("value,message", [(float("nan"), "samples holds NaN"), (1.5, r"samples runs from .* to 1.5")])
+def test_samples_with_nan_or_outside_the_range_are_refused(value, message):
+    model = zoo.load_pretrained("gan")
+    model.generator.squash = torch.nn.Hardtanh(-1, value) if value == 1.5 else torch.nn.Threshold(9, value)
+    with torch.no_grad():
+        model.generator.layers[-1].bias += 3
+    with pytest.raises(ArgumentError, match=message):
+        evaluate(model, 100)
 
 
 def test_too_few_clips_for_the_features_are_refused():

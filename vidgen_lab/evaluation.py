@@ -15,6 +15,7 @@ from torch import Tensor
 from vidgen_lab import data, metrics, zoo
 from vidgen_lab.core import ArgumentError, Batch, DataConfig, Model
 from vidgen_lab.metrics import Measurement
+from vidgen_lab.metrics.pixels import check_clips
 from vidgen_lab.models.digits3d import HEADS
 
 FEWEST = 100
@@ -32,7 +33,7 @@ def evaluate(model: Model, n: int | None = None, seed: int = 0) -> list[Measurem
         seed: of the samples.
 
     Raises:
-        ArgumentError: too few samples, or nothing here measures this model.
+        ArgumentError: too few samples, samples with NaN or outside [-1, 1], or nothing here measures this model.
     """
     n = n or (2000 if model.output == "video" else 1000)
     if n < FEWEST:
@@ -89,6 +90,7 @@ def _images(model: Model, n: int, seed: int) -> list[Measurement]:
     judge = zoo.load_pretrained("digits-2d")
     size = judge.config.size
     samples, _ = draw_samples(model, n, seed)
+    check_clips("samples", samples.unsqueeze(2))
     samples = _grey(samples, size)
     held_out, train = data.Digits("test", size), data.Digits("train", size)
     real = _all(held_out, min(n, len(held_out)))
@@ -123,6 +125,7 @@ def _clips(model: Model, n: int, seed: int) -> list[Measurement]:
     _needs_digits(model, "moving-digits")
     clip_features, protocol = _clip_reader()
     samples, asked = draw_samples(model, n, seed)
+    check_clips("samples", samples)
     settings = _settings(model, samples)
     protocol |= {"seed": seed, **settings}
     real = metrics.ladder.reference(n, seed, **settings)
