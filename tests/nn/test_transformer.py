@@ -65,7 +65,7 @@ def test_the_label_changes_the_logits_of_every_place():
 
 
 def test_attention_is_the_weighted_mean_of_the_values_that_a_place_may_see():
-    attention = Attention(6, 2, 0.0).eval().requires_grad_(False)
+    attention = Attention(6, 2).eval().requires_grad_(False)
     x = torch.randn(1, 5, 6, generator=rng())
     query, key, value = attention.project(x).view(5, 3, 2, 3).unbind(1)  # (L, heads, d)
     seen = torch.zeros(5, 2, 3)

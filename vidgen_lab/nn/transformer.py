@@ -38,9 +38,9 @@ class Cache:
 class Attention(nn.Module):
     """Each place looks at itself and at those before it: `(B, L, D) -> (B, L, D)`."""
 
-    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+    def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
         self.project = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
 
@@ -49,9 +49,7 @@ class Attention(nn.Module):
         if cache is not None:
             key, value = cache.extend(key, value)
         # A whole sequence needs the mask. The one new place of a cached step may see all that is there.
-        seen = scaled_dot_product_attention(  # eq. (vqvae-attention)
-            query, key, value, dropout_p=self.dropout if self.training else 0.0, is_causal=cache is None
-        )
+        seen = scaled_dot_product_attention(query, key, value, is_causal=cache is None)  # eq. (vqvae-attention)
         return self.out(rearrange(seen, "b h l d -> b l (h d)"))
 
 
@@ -61,7 +59,7 @@ class Block(nn.Module):
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.norm_attention, self.norm_mlp = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.attention = Attention(dim, heads, dropout)
+        self.attention = Attention(dim, heads)
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
         self.dropout = nn.Dropout(dropout)
 
@@ -77,7 +75,7 @@ class CausalTransformer(nn.Module):
         num_tokens: K, how many different tokens there are.
         length: L, the longest sequence.
         dim, heads, layers: width, attention heads (a divisor of the width) and blocks.
-        dropout: of embeddings, attention weights and both parts of a block.
+        dropout: of the embeddings, and of what each part of a block adds.
         num_labels: labels that a sequence may be asked for; 0: none.
     """
 
