@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from vidgen_lab.core import ArgumentError
-from vidgen_lab.metrics import difference, frechet_distance, frechet_infinity
+from vidgen_lab.metrics import difference, frechet_bias, frechet_distance, frechet_infinity
 
 PROTOCOL = {"network": "none"}
 
@@ -73,6 +73,25 @@ def test_few_samples_make_the_distance_too_large_and_the_extrapolation_takes_tha
     assert biased > 0.1
     assert abs(frechet_infinity(real, fake, PROTOCOL).value) < biased / 4
     assert frechet_infinity(real, fake + 0.5, PROTOCOL).value == pytest.approx(16 * 0.25, rel=0.15)
+
+
+def test_the_bias_of_d_equal_variances_is_d_times_d_plus_5_over_4():
+    features = exact(50, torch.zeros(8).double(), torch.eye(8).double())
+    assert frechet_bias(features, 200, 300) == pytest.approx((1 / 200 + 1 / 300) * 8 * 13 / 4)
+    assert frechet_bias(3 * features, 200, 300) == pytest.approx(9 * frechet_bias(features, 200, 300))
+
+
+def test_the_bias_is_the_mean_distance_of_two_sets_from_one_gaussian():
+    factor = torch.tensor([3.0, 1.0, 1.0, 0.3, 0.1, 0.0]).double().diag()  # one feature never changes
+    means = torch.tensor([distance(gaussian(400, 6, k) @ factor, gaussian(200, 6, -k) @ factor) for k in range(1, 301)])
+    error = 4 * means.std().item() / len(means) ** 0.5
+    assert frechet_bias(exact(50, torch.zeros(6).double(), factor), 400, 200) == pytest.approx(means.mean(), abs=error)
+    assert error < 0.1 * means.mean()
+
+
+def test_a_bias_needs_the_sizes_of_both_sets():
+    with pytest.raises(ArgumentError, match="n=0, m=5"):
+        frechet_bias(gaussian(20, 4, 0), 0, 5)
 
 
 def test_the_extrapolation_is_fixed_by_its_seed_which_the_protocol_states():

@@ -4,7 +4,7 @@ from vidgen_lab.metrics import ladder
 from vidgen_lab.metrics.attributes import attribute_accuracy
 from vidgen_lab.metrics.codes import bits_per_code, code_perplexity, code_usage
 from vidgen_lab.metrics.divergence import jensen_shannon, optimal_discriminator, value
-from vidgen_lab.metrics.frechet import frechet_distance, frechet_infinity
+from vidgen_lab.metrics.frechet import frechet_bias, frechet_distance, frechet_infinity
 from vidgen_lab.metrics.kid import kernel_distance
 from vidgen_lab.metrics.nearest import nearest
 from vidgen_lab.metrics.pixels import best_of, diversity, psnr, ssim
@@ -23,6 +23,7 @@ __all__ = [
     "content_and_motion",
     "difference",
     "diversity",
+    "frechet_bias",
     "frechet_distance",
     "frechet_infinity",
     "inception_score",

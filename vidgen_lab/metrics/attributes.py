@@ -38,7 +38,7 @@ def attribute_accuracy(
             raise ArgumentError(f"{name}: {len(given)} samples, but labels of shape {tuple(label.shape)}; give (N,).")
         if not torch.isfinite(given).all():
             raise ArgumentError(f"logits of {name} hold NaN or infinity: look at the samples before you score them.")
-        right.append(given.argmax(1) == label)
+        right.append(given.argmax(1) == label)  # eq. (metrics-attributes)
     shares = {f"{name} as asked": hits for name, hits in zip(names, right, strict=True)}
     if len(names) > 1:
         shares["all as asked"] = torch.stack(right).all(0)

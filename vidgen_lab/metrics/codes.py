@@ -37,7 +37,7 @@ def code_perplexity(codes: Tensor, size: int, protocol: Mapping[str, Any] | None
     Source: vandenoord2017vqvae, whose code reports it of each batch.
     """
     share = _counts(codes, size).double() / codes.numel()
-    entropy = -torch.xlogy(share, share).sum()
+    entropy = -torch.xlogy(share, share).sum()  # eq. (metrics-perplexity)
     return Measurement("code perplexity", entropy.exp().item(), _stated(codes, size, protocol))
 
 
@@ -57,7 +57,7 @@ def bits_per_code(logits: Tensor, codes: Tensor, protocol: Mapping[str, Any] | N
     _counts(codes, size)
     if not torch.isfinite(logits).all():
         raise ArgumentError("logits holds NaN or infinity: look at the prior before you score it.")
-    nats = cross_entropy(logits.double().reshape(-1, size), codes.reshape(-1))
+    nats = cross_entropy(logits.double().reshape(-1, size), codes.reshape(-1))  # eq. (metrics-bits)
     return Measurement("bits per code", nats.item() / math.log(2), _stated(codes, size, protocol))
 
 

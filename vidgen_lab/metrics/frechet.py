@@ -22,7 +22,8 @@ from vidgen_lab.metrics.scores import Measurement
 def frechet_distance(real: Tensor, fake: Tensor, protocol: Mapping[str, Any], name: str = "FD") -> Measurement:
     """|m_x - m_y|^2 + Tr(S_x + S_y - 2 (S_x S_y)^(1/2)): 0 for equal means and covariances, else positive.
 
-    The estimate is too large by about d^2/N for N samples: compare only at equal N, or use `frechet_infinity`.
+    The estimate is too large, by about d^2/2N for two sets of N samples with d features of variance 1: see
+    `frechet_bias`. Compare only at equal N, or use `frechet_infinity`.
 
     Args:
         real: `(N, d)`. fake: `(M, d)`. Both N and M at least 2 d.
@@ -59,7 +60,27 @@ def frechet_infinity(
     distances = [_distance(_subset(real, n, generator), _subset(fake, n, generator)) for n in counts.tolist()]
     line = torch.stack([torch.ones(sizes, dtype=torch.float64), 1 / counts], 1)  # (sizes, 2)
     fit = torch.linalg.lstsq(line, torch.tensor(distances, dtype=torch.float64)[:, None]).solution  # (2, 1)
-    return Measurement(name, fit[0].item(), {**stated, "sizes": sizes, "subset_seed": seed})
+    intercept = fit[0].item()  # eq. (metrics-infinity)
+    return Measurement(name, intercept, {**stated, "sizes": sizes, "subset_seed": seed})
+
+
+def frechet_bias(features: Tensor, n: int, m: int) -> float:
+    """What the distance of two sets is on average although both come from one Gaussian: to first order in 1/n and 1/m.
+
+    With the eigenvalues l of the covariance it is (1/n + 1/m) (sum_i 5 l_i / 4 + sum_ij l_i l_j / (2 (l_i + l_j))); for
+    d features of variance 1 that is (1/n + 1/m) d (d + 5) / 4. It is a guess for features that are no Gaussian, and
+    below the truth where n or m is not far above d.
+
+    Args:
+        features: `(N, d)`, as many as there are: their covariance stands for the true one.
+        n, m: rows of the two sets.
+    """
+    if min(n, m) < 1:
+        raise ArgumentError(f"n={n}, m={m}: give the sizes of the two sets, 1 or more each.")
+    features = features.double()
+    values = torch.linalg.eigvalsh(features.T.cov()).clamp_min(0)  # (d,)
+    pairs = values[:, None] * values / (values[:, None] + values).clamp_min(torch.finfo(values.dtype).tiny)  # (d, d)
+    return ((1 / n + 1 / m) * (1.25 * values.sum() + pairs.sum() / 2)).item()  # eq. (metrics-bias)
 
 
 def _distance(real: Tensor, fake: Tensor) -> float:
@@ -67,7 +88,8 @@ def _distance(real: Tensor, fake: Tensor) -> float:
     # Tr (S_x S_y)^(1/2) is the sum of the singular values of R_x R_y^T: no root of a matrix, nothing imaginary.
     shared = torch.linalg.svdvals(factor @ fake_factor.T).sum()
     spread = factor.square().sum() + fake_factor.square().sum() - 2 * shared
-    return ((mean - fake_mean).square().sum() + spread).clamp_min(0).item()  # rounding may leave -1e-14
+    distance = (mean - fake_mean).square().sum() + spread  # eq. (metrics-frechet)
+    return distance.clamp_min(0).item()  # rounding may leave -1e-14
 
 
 def _moments(features: Tensor) -> tuple[Tensor, Tensor]:

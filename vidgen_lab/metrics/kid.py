@@ -54,7 +54,7 @@ def _discrepancy(real: Tensor, fake: Tensor) -> float:
     """Unbiased: no sample is compared with itself. `(n, d), (n, d)` to a number."""
     n = len(real)
     within = _kernel(real, real).fill_diagonal_(0).sum() + _kernel(fake, fake).fill_diagonal_(0).sum()
-    return (within / (n * (n - 1)) - 2 * _kernel(real, fake).mean()).item()
+    return (within / (n * (n - 1)) - 2 * _kernel(real, fake).mean()).item()  # eq. (metrics-kernel)
 
 
 def _kernel(a: Tensor, b: Tensor) -> Tensor:

@@ -62,7 +62,8 @@ def best_of(
     of_frames = _frame_score(score)
     scores = torch.stack([_clip_scores(of_frames, sample, target) for sample in samples])  # (N, B)
     stated = {**(protocol or {}), **state_clips(target), **_variant(score), "best_of": len(samples)}
-    return Measurement(f"best-of-N {score.upper()}", scores.max(0).values.mean().item(), stated)
+    best = scores.max(0).values.mean().item()  # eq. (metrics-best-of)
+    return Measurement(f"best-of-N {score.upper()}", best, stated)
 
 
 def diversity(samples: Tensor, protocol: Mapping[str, Any] | None = None) -> Measurement:
@@ -77,7 +78,7 @@ def diversity(samples: Tensor, protocol: Mapping[str, Any] | None = None) -> Mea
     if len(samples) < 2:
         raise ArgumentError("samples holds one clip: diversity needs 2 or more.")
     rows = samples.float().flatten(1)  # (N, C*T*H*W)
-    distances = torch.nn.functional.pdist(rows) / rows.shape[1] ** 0.5  # one for each pair
+    distances = torch.nn.functional.pdist(rows) / rows.shape[1] ** 0.5  # eq. (metrics-diversity), one for each pair
     return Measurement("diversity", distances.mean().item(), {**(protocol or {}), **state_clips(samples)})
 
 
@@ -118,7 +119,8 @@ def _frames(clips: Tensor) -> Tensor:
 def _frame_psnr(prediction: Tensor, target: Tensor) -> Tensor:
     from torchmetrics.functional.image import peak_signal_noise_ratio
 
-    return peak_signal_noise_ratio(prediction, target, data_range=DATA_RANGE, reduction="none", dim=(1, 2, 3))
+    options = {"data_range": DATA_RANGE, "reduction": "none", "dim": (1, 2, 3)}
+    return peak_signal_noise_ratio(prediction, target, **options)  # eq. (metrics-psnr)
 
 
 def _frame_ssim(prediction: Tensor, target: Tensor) -> Tensor:
@@ -128,7 +130,8 @@ def _frame_ssim(prediction: Tensor, target: Tensor) -> Tensor:
         raise ArgumentError(
             f"frames of {target.shape[-2]}x{target.shape[-1]} pixels: SSIM needs 11x11 or more for its window."
         )
-    return structural_similarity_index_measure(prediction, target, data_range=DATA_RANGE, reduction="none").reshape(-1)
+    options = {"data_range": DATA_RANGE, "reduction": "none"}
+    return structural_similarity_index_measure(prediction, target, **options).reshape(-1)  # eq. (metrics-ssim)
 
 
 def check_clips(name: str, clips: Tensor) -> None:

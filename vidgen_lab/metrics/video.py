@@ -52,8 +52,8 @@ def content_and_motion(
             raise ArgumentError('the protocol does not name the network of these features. Add "network": ....')
         stated["content"] = f"{features.shape[2]} features"
     pairs = torch.triu_indices(clips.shape[2], clips.shape[2], offset=1)  # (2, T (T-1) / 2)
-    between = (features[:, pairs[0]].double() - features[:, pairs[1]].double()).norm(dim=2)  # (B, pairs)
-    moved = (clips[:, :, 1:] - clips[:, :, :-1]).abs().mean()
+    between = (features[:, pairs[0]].double() - features[:, pairs[1]].double()).norm(dim=2)  # eq. (metrics-content)
+    moved = (clips[:, :, 1:] - clips[:, :, :-1]).abs().mean()  # eq. (metrics-motion)
     return ContentAndMotion(
         Measurement("average content distance", between.mean().item(), stated),
         Measurement("motion", moved.item(), stated),
