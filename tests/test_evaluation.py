@@ -45,6 +45,19 @@ class Copyist(Model):
         ]
 
 
+class DigitCopyist(Model):
+    """Hands out training digits of a size."""
+
+    name, output = "digit-copyist", "image"
+
+    def __init__(self, size):
+        super().__init__(Nothing())
+        self.digits, self.nothing = Digits("train", size), torch.nn.Linear(1, 1)
+
+    def _sample(self, n, frames, condition, generator):
+        return self.digits.__getitems__(list(range(n)))["image"]
+
+
 def values(measured) -> dict[str, float]:
     return {item.name: item.value for item in measured}
 
@@ -119,3 +132,8 @@ def test_evaluate_measures_each_head_of_a_clip_reader_on_held_out_clips():
     batch = MovingDigits("test", color=True).__getitems__(list(range(120)))
     for item, (name, logits) in zip(measured, model.logits(batch["video"]).items(), strict=True):
         assert item.value == pytest.approx((logits.argmax(1) == batch[name]).float().mean().item())
+
+
+def test_a_digit_scores_the_same_with_and_without_its_black_frame():
+    plain, framed = (values(evaluate(DigitCopyist(size), 200)) for size in (28, 32))
+    assert plain == framed

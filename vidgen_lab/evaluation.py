@@ -230,9 +230,15 @@ def _all(images: data.Digits, n: int) -> Tensor:
 
 
 def _grey(images: Tensor, size: int) -> Tensor:
-    """Images as digits-2d reads them: one channel, `size` pixels a side."""
+    """Images as digits-2d reads them: one channel, `size` pixels a side.
+
+    A 32-pixel digit is a 28-pixel one with two black pixels on each side (`data.digits.resize`): they are taken off
+    again, for digits-2d reads shrunken digits badly.
+    """
     if images.shape[1] != 1:
         raise ArgumentError(f"IS-digits measures grey digits; these images have {images.shape[1]} channels.")
     if images.shape[-1] == size:
         return images
+    if (images.shape[-1], size) == (32, 28):
+        return images[:, :, 2:-2, 2:-2]
     return torch.nn.functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
