@@ -22,28 +22,23 @@ from typing import Literal
 
 import torch
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from vidgen_lab.core import ArgumentError, Batch, DataConfig, Draw, Losses, Model, Optimizer, Phase, Preset, Recipe
+from vidgen_lab.nn.autoencoder import ConvSizes, Decoder, Encoder, check_images
 from vidgen_lab.nn.quantize import FiniteScalarQuantizer, VectorQuantizer
 
 
 @dataclass(frozen=True)
-class VQVAEConfig:
-    """Sizes of the networks and of the codebook. Each width is a level: it halves height and width."""
+class VQVAEConfig(ConvSizes):
+    """Sizes of the networks, as in `nn.autoencoder`, and of the codebook."""
 
-    channels: int = 1  # C
-    size: int = 32  # height and width of an image or a frame, pixels
     clip_frames: int | None = None  # frames of a clip, for `code_shape`; None: images
-    widths: tuple[int, ...] = (256, 256)  # of the levels; three levels make 8x8 pixels a code
-    blocks: int = 2  # residual blocks at the grid of codes, on each side
-    block_width: int = 256  # inside a residual block
-    group_norm: bool = False
     num_codes: int = 512  # K
     code_dim: int = 64  # D
     quantizer: Literal["ema", "gradient", "fsq"] = "ema"
-    levels: tuple[int, ...] = ()  # fsq: of each coordinate; num_codes is their product, code_dim their number
+    levels: tuple[int, ...] = ()  # fsq: of each coordinate; their product is K, their number D
     beta: float = 0.25  # weight of the commitment, eq. (vqvae-commitment)
     decay: float = 0.99  # of the running means of the codebook
     data_start: bool = True
@@ -51,11 +46,7 @@ class VQVAEConfig:
     variance: float = 1.0  # of the decoder's Gaussian, eq. (vqvae-reconstruction)
 
     def __post_init__(self) -> None:
-        if not self.widths or self.size % 2 ** len(self.widths):
-            raise ArgumentError(
-                f"size={self.size}, widths={self.widths}: give one width or more; each level halves the image, so size "
-                f"must be a multiple of {2 ** len(self.widths)}."
-            )
+        super().__post_init__()
         if self.quantizer not in ("ema", "gradient", "fsq"):
             raise ArgumentError(f'quantizer="{self.quantizer}": use "ema", "gradient" or "fsq".')
         if (self.quantizer == "fsq") != bool(self.levels):
@@ -66,60 +57,6 @@ class VQVAEConfig:
         for name in ("num_codes", "code_dim", "variance"):
             if not getattr(self, name) > 0:
                 raise ArgumentError(f"{name}={getattr(self, name)}: must be above 0.")
-
-
-def norm(width: int, config: VQVAEConfig) -> nn.Module:
-    return nn.GroupNorm(max(1, width // 16), width) if config.group_norm else nn.Identity()
-
-
-class ResidualBlock(nn.Module):
-    """`(B, width, H, W)` to the same: ReLU, 3x3, ReLU, 1x1, added to the input."""
-
-    def __init__(self, width: int, config: VQVAEConfig) -> None:
-        super().__init__()
-        inner = config.block_width
-        self.layers = nn.Sequential(
-            norm(width, config), nn.ReLU(), nn.Conv2d(width, inner, 3, padding=1),
-            norm(inner, config), nn.ReLU(), nn.Conv2d(inner, width, 1),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
-
-
-class Encoder(nn.Module):
-    """Images to vectors: `(B, C, H, W) -> (B, out, H', W')`."""
-
-    def __init__(self, config: VQVAEConfig, out: int) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        width = config.channels
-        for wider in config.widths:
-            layers += [nn.Conv2d(width, wider, 4, stride=2, padding=1), norm(wider, config), nn.ReLU()]
-            width = wider
-        layers[-2:] = [ResidualBlock(width, config) for _ in range(config.blocks)]
-        self.layers = nn.Sequential(*layers, norm(width, config), nn.ReLU(), nn.Conv2d(width, out, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.layers(images)
-
-
-class Decoder(nn.Module):
-    """Vectors to images: `(B, D, H', W') -> (B, C, H, W)`, around [-1, 1] but not bounded."""
-
-    def __init__(self, config: VQVAEConfig, dim: int) -> None:
-        super().__init__()
-        width, *rest = config.widths[::-1]
-        layers: list[nn.Module] = [nn.Conv2d(dim, width, 3, padding=1)]
-        layers += [ResidualBlock(width, config) for _ in range(config.blocks)]
-        for narrower in rest:
-            layers += [norm(width, config), nn.ReLU(), nn.ConvTranspose2d(width, narrower, 4, stride=2, padding=1)]
-            width = narrower
-        layers += [norm(width, config), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(width, config.channels, 4, stride=2, padding=1))
-
-    def forward(self, latent: Tensor) -> Tensor:
-        return self.layers(latent)
 
 
 class VQVAE(Model):
@@ -154,7 +91,7 @@ class VQVAE(Model):
     @property
     def code_shape(self) -> tuple[int, ...]:
         """The grid of codes: (h, w) of an image, (T, h, w) of a clip as trained."""
-        side = self.config.size // 2 ** len(self.config.widths)
+        side = self.config.side
         frames = () if self.config.clip_frames is None else (self.config.clip_frames,)
         return (*frames, side, side)
 
@@ -189,29 +126,30 @@ class VQVAE(Model):
 
     def _frames(self, x: Tensor) -> tuple[Tensor, int | None]:
         """Images as they are; clips as images `(B T, C, H, W)`, with B."""
-        patch = 2 ** len(self.config.widths)
-        if x.dim() not in (4, 5) or x.shape[1] != self.config.channels or x.shape[-1] % patch or x.shape[-2] % patch:
-            raise ArgumentError(
-                f"x of shape {tuple(x.shape)}: give images (B, {self.config.channels}, H, W) or clips "
-                f"(B, {self.config.channels}, T, H, W); H and W must be multiples of {patch}."
-            )
-        if x.dim() == 4:
-            return x, None
-        return rearrange(x, "b c t h w -> (b t) c h w"), len(x)
+        if x.dim() == 5:
+            frames = rearrange(x, "b c t h w -> (b t) c h w")
+            check_images(frames, self.config)
+            return frames, len(x)
+        check_images(x, self.config)
+        return x, None
 
 
-def _recipe(data: DataConfig, batch_size: int, steps: int, lr: float = 1e-3) -> Recipe:
+def _recipe(data: DataConfig, batch_size: int, steps: int, lr: float) -> Recipe:
     optimizer = Optimizer("adamw", lr=lr, betas=(0.9, 0.99), schedule="cosine", final_lr=lr / 50, warmup=20)
     return Recipe(data, batch_size, steps, {"autoencoder": optimizer})
 
 
-_SMALL = VQVAEConfig(widths=(24, 48, 96), block_width=96, group_norm=True, num_codes=256, variance=0.1)
-_CLIPS = DataConfig("moving-digits", size=32, frames=16)
+_SMALL = VQVAEConfig(
+    channels=1, widths=(32, 96), stem=4, blocks=0, leak=0.2, background=-1.0, num_codes=256, variance=0.1
+)
+_FRAMES = DataConfig("moving-digits", size=32, frames=4)  # few frames of many clips: frames of one clip look alike
 
 VQVAE.presets = {
-    "cpu": Preset(replace(_SMALL, clip_frames=16), _recipe(_CLIPS, 4, 6000), note="to be measured."),
+    "cpu": Preset(replace(_SMALL, clip_frames=16), _recipe(_FRAMES, 8, 20_000, 3e-3), note="to be measured."),
     "image": Preset(
-        replace(_SMALL, widths=(32, 64)), _recipe(DataConfig("digits", size=32), 32, 1000), note="to be measured."
+        replace(_SMALL, widths=(32, 64)),
+        _recipe(DataConfig("digits", size=32), 16, 4000, 3e-3),
+        note="to be measured.",
     ),
-    "ci": Preset(replace(_SMALL, clip_frames=16), _recipe(_CLIPS, 4, 600), note="to be measured."),
+    "ci": Preset(replace(_SMALL, clip_frames=16), _recipe(_FRAMES, 4, 3000, 3e-3), note="to be measured."),
 }

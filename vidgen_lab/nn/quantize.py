@@ -164,7 +164,7 @@ class FiniteScalarQuantizer(nn.Module):
 
     def bound(self, rows: Tensor) -> Tensor:
         """`(..., D)` into intervals that round to L_i whole numbers, from -(L_i // 2) on."""
-        half = (self.levels - 1) * (1 - 1e-3) / 2
+        half = (self.levels - 1) * (1 + 1e-3) / 2
         offset = (self.levels % 2 == 0) * 0.5  # an even number of levels has no middle one: shift by a half
         return (rows + (offset / half).atanh()).tanh() * half - offset
 
