@@ -3,9 +3,11 @@
 No weights ship here. A `Judge` is a network and what a protocol says of it; `vidgen_lab.metrics.c3d` and
 `vidgen_lab.metrics.i3d` make the published ones from files of yours, and say where to get the files:
 
-    judge = c3d.tganv2_judge("conv3d_deepnetA_ucf.npz", "mean2.npz", device="cuda")
+    judge = c3d.tganv2_judge("conv3d_deepnetA_ucf.npz", "mean2.npz")
     batches = (model.sample(64) for _ in range(320))  # 20,480 clips
-    mean, spread = tganv2_inception_score(batches, judge, {"model": "tganv2"})
+    mean, spread = tganv2_inception_score(batches, judge)
+
+Which judge a score takes, and which clips:
 
     function                   judge          clips
     tgan_inception_score       c3d, logits    10,000
