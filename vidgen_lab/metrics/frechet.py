@@ -33,7 +33,7 @@ def frechet_distance(real: Tensor, fake: Tensor, protocol: Mapping[str, Any], na
     Source: heusel2017ttur, equation 6. Computed in float64.
     """
     real, fake, stated = checked_pair(real, fake, protocol, fewest=2 * real.shape[-1])
-    return Measurement(name, _distance(real, fake), stated)
+    return Measurement(name, gaussian_distance(real, fake), stated)
 
 
 def frechet_infinity(
@@ -57,7 +57,7 @@ def frechet_infinity(
     generator = torch.Generator().manual_seed(seed)
     most = min(len(real), len(fake))
     counts = torch.linspace(most / 4, most, sizes, dtype=torch.float64).ceil().long()  # (sizes,)
-    distances = [_distance(_subset(real, n, generator), _subset(fake, n, generator)) for n in counts.tolist()]
+    distances = [gaussian_distance(_subset(real, n, generator), _subset(fake, n, generator)) for n in counts.tolist()]
     line = torch.stack([torch.ones(sizes, dtype=torch.float64), 1 / counts], 1)  # (sizes, 2)
     fit = torch.linalg.lstsq(line, torch.tensor(distances, dtype=torch.float64)[:, None]).solution  # (2, 1)
     intercept = fit[0].item()  # eq. (metrics-infinity)
@@ -83,7 +83,9 @@ def frechet_bias(features: Tensor, n: int, m: int) -> float:
     return ((1 / n + 1 / m) * (1.25 * values.sum() + pairs.sum() / 2)).item()  # eq. (metrics-bias)
 
 
-def _distance(real: Tensor, fake: Tensor) -> float:
+def gaussian_distance(real: Tensor, fake: Tensor) -> float:
+    """The bare number of `frechet_distance`, of rows `(N, d)` and `(M, d)` in float64. Checks nothing, and so also
+    serves the published protocols that take fewer samples than features."""
     (mean, factor), (fake_mean, fake_factor) = _moments(real), _moments(fake)
     # Tr (S_x S_y)^(1/2) is the sum of the singular values of R_x R_y^T: no root of a matrix, nothing imaginary.
     shared = torch.linalg.svdvals(factor @ fake_factor.T).sum()

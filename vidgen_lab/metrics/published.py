@@ -38,7 +38,7 @@ from torch import Tensor
 
 from vidgen_lab.core import ArgumentError, CheckpointError, unknown
 from vidgen_lab.metrics.features import checked_pair
-from vidgen_lab.metrics.frechet import _distance, frechet_distance
+from vidgen_lab.metrics.frechet import frechet_distance, gaussian_distance
 from vidgen_lab.metrics.pixels import check_clips
 from vidgen_lab.metrics.scores import Measurement, inception_score
 
@@ -166,7 +166,7 @@ def tganv2_distance(
     distances = []
     for run in rows.split(RUN_CLIPS):
         reference, samples, about = checked_pair(real_rows, run, stated, fewest=2)
-        distances.append(_distance(reference, samples))
+        distances.append(gaussian_distance(reference, samples))
     return _summary(DISTANCE, distances, RUN_CLIPS, about)
 
 
@@ -224,7 +224,7 @@ def styleganv_fvd(
     stated = _stated("StyleGAN-V", judge, protocol, seen)
     stated |= {"variant": variant, "step": step, "real_size": real_seen["size"], "covariance": "divided by N"}
     reference, samples, about = checked_pair(real_rows, rows, stated, fewest=2)
-    return Measurement(name, _distance(_by_n(reference), _by_n(samples)), about)
+    return Measurement(name, gaussian_distance(_by_n(reference), _by_n(samples)), about)
 
 
 def styleganv_clips(lengths: Iterable[int], variant: str = "fvd2048_16f", seed: int = 0) -> PickedClips:
