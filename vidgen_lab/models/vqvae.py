@@ -118,11 +118,27 @@ class VQVAE(Model):
         return self.decode(self.encode(x))
 
     def autoencoder_loss(self, batch: Batch, draw: Draw) -> Losses:
-        real, _ = self._frames(batch["image" if self.config.clip_frames is None else "video"])
+        return self._autoencode(self._real(batch), draw)[1]
+
+    def _autoencode(self, real: Tensor, draw: Draw) -> tuple[Tensor, Losses]:
+        """Reconstructions of images `(B, C, H, W)`, and the loss."""
         quantized = self.codebook(self.encoder(real), draw)
-        error = mse_loss(self.decoder(quantized.latent), real)
-        terms = {"reconstruction": error / self.config.variance, **quantized.terms}  # eq. (vqvae-objective)
-        return Losses(terms, log={"psnr": 10 * torch.log10(4 / error.detach()), **quantized.log})
+        images = self.decoder(quantized.latent)
+        error = mse_loss(images, real)
+        reconstruction = error / (2 * self.config.variance)  # eq. (vqvae-reconstruction)
+        losses = Losses({"reconstruction": reconstruction, **quantized.terms})  # eq. (vqvae-objective)
+        losses.log = {"psnr": 10 * torch.log10(4 / error.detach()), **quantized.log}
+        return images, losses
+
+    def _real(self, batch: Batch) -> Tensor:
+        """The batch's images, or the frames of its clips: `(B, C, H, W)`."""
+        key = "image" if self.config.clip_frames is None else "video"
+        if key not in batch:
+            raise ArgumentError(
+                f'clip_frames={self.config.clip_frames}: this {self.name} trains on "{key}"; the batch has '
+                f"{sorted(batch)}. Set clip_frames to the frames of a clip, or to None for images."
+            )
+        return self._frames(batch[key])[0]
 
     def _frames(self, x: Tensor) -> tuple[Tensor, int | None]:
         """Images as they are; clips as images `(B T, C, H, W)`, with B."""

@@ -18,10 +18,11 @@ from math import prod, sqrt
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn.functional import embedding, mse_loss
 
 from vidgen_lab.core import ArgumentError, Draw
+from vidgen_lab.nn.processes import processes, rank, sum_over_processes
 
 
 class Quantized(NamedTuple):
@@ -84,7 +85,7 @@ class VectorQuantizer(nn.Module):
             if self.decay is None:
                 terms["codebook"] = mse_loss(quantized, flat.detach())  # eq. (vqvae-codebook)
             passed = straight_through(flat, quantized)
-            counts = _over_processes(_count(codes, self.num_codes))
+            counts = sum_over_processes(_count(codes, self.num_codes))
             if self.training:
                 self._learn(flat.detach(), codes, counts, _needed(draw))
         passed = passed.view(rows.shape).movedim(-1, 1)
@@ -103,7 +104,7 @@ class VectorQuantizer(nn.Module):
     @torch.no_grad()
     def _start(self, flat: Tensor, draw: Draw) -> None:
         """The codebook becomes K rows of the batch; where it has fewer, they come again, with a little noise."""
-        total = len(flat) * _processes()
+        total = len(flat) * processes()
         order = draw.shared().uniform("start", (total,)).argsort()
         place = torch.arange(self.num_codes, device=flat.device)
         noise = draw.shared().normal("start noise", (self.num_codes, self.dim)) * (0.01 / sqrt(self.dim))
@@ -117,13 +118,13 @@ class VectorQuantizer(nn.Module):
         decay = 0.99 if self.decay is None else self.decay
         self.counts.lerp_(counts, 1 - decay)  # eq. (vqvae-ema)
         if self.decay is not None:
-            sums = _over_processes(torch.zeros_like(self.sums).index_add_(0, codes, flat))
+            sums = sum_over_processes(torch.zeros_like(self.sums).index_add_(0, codes, flat))
             self.sums.lerp_(sums, 1 - decay)  # eq. (vqvae-ema)
             self.codebook.copy_(self.sums / smoothed(self.counts).unsqueeze(1))  # eq. (vqvae-ema)
         if self.revive_below:
             dead = self.counts < self.revive_below
             if dead.any():
-                chosen = draw.shared().randint("revival", (self.num_codes,), 0, len(flat) * _processes())
+                chosen = draw.shared().randint("revival", (self.num_codes,), 0, len(flat) * processes())
                 self._put(_rows_of_all(flat, chosen[dead]), dead)
 
     def _put(self, vectors: Tensor, where: Tensor | slice) -> None:
@@ -159,7 +160,7 @@ class FiniteScalarQuantizer(nn.Module):
         rounded = straight_through(bounded, bounded.round())  # eq. (vqvae-fsq)
         codes = ((rounded.detach().round().long() + self.levels // 2) * self.steps).sum(-1)
         passed = (rounded / (self.levels // 2)).movedim(-1, 1)
-        counts = _over_processes(_count(codes.flatten(), self.num_codes))
+        counts = sum_over_processes(_count(codes.flatten(), self.num_codes))
         return Quantized(passed, codes, {}, usage(counts))
 
     def bound(self, rows: Tensor) -> Tensor:
@@ -197,21 +198,10 @@ def _needed(draw: Draw | None) -> Draw:
     return draw
 
 
-def _processes() -> int:
-    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
-
-
-def _over_processes(tensor: Tensor) -> Tensor:
-    """The sum over all processes, in place."""
-    if _processes() > 1:
-        distributed.all_reduce(tensor)
-    return tensor
-
-
 def _rows_of_all(flat: Tensor, index: Tensor) -> Tensor:
     """Rows `index` of the batch of all processes, the same in each; every process gives those that it holds."""
-    if _processes() == 1:
+    if processes() == 1:
         return flat[index]
-    index = index - distributed.get_rank() * len(flat)
+    index = index - rank() * len(flat)
     own = (index >= 0) & (index < len(flat))
-    return _over_processes(flat[index.clamp(0, len(flat) - 1)] * own.unsqueeze(1))
+    return sum_over_processes(flat[index.clamp(0, len(flat) - 1)] * own.unsqueeze(1))

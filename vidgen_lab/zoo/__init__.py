@@ -57,11 +57,25 @@ ENTRIES = {
             "radford2016dcgan",
         ),
         Entry(
+            "vae",
+            "vidgen_lab.models.vae:VAE",
+            "a plain VAE: images from draws of a standard normal latent",
+            "foundations/vqvae",
+            "kingma2014vae",
+        ),
+        Entry(
             "vqvae",
             "vidgen_lab.models.vqvae:VQVAE",
             "a tokenizer: images, or clips frame by frame, to a grid of codes and back",
             "foundations/vqvae",
             "vandenoord2017vqvae",
+        ),
+        Entry(
+            "vqgan",
+            "vidgen_lab.models.vqgan:VQGAN",
+            "a VQ-VAE whose decoder must also fool a discriminator of patches",
+            "foundations/vqvae",
+            "esser2021vqgan",
         ),
         Entry(
             "vqvae-prior",
