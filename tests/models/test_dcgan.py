@@ -12,7 +12,9 @@ from vidgen_lab.core import ArgumentError, Draw, count_parameters, write_weights
 from vidgen_lab.models.dcgan import DCGAN, DCGANConfig, Discriminator, Generator
 from vidgen_lab.zoo import load_model
 
-TINY = DCGANConfig(size=16, latent_dim=5, generator_widths=(8, 4), discriminator_widths=(4, 8))
+TINY = DCGANConfig(
+    size=16, latent_dim=5, generator_widths=(8, 4), discriminator_widths=(4, 8), discriminator_norm=False
+)
 CLASSES = replace(TINY, classes=3)
 
 

@@ -10,10 +10,10 @@ guidelines (normalisation, activations, initialisation) make the pair train.
     G(z)     generator                (B, C, S, S)  noise to images in [-1, 1]
     a(x)     real_logits/fake_logits  (B,)          the discriminator's logit; D = sigmoid(a)
 
-Differs from the paper: the small presets drop batch normalisation in the discriminator and keep it in check by R1
-instead, which needs fewer steps; samples come from averaged weights where the recipe asks for it. The conditional form
-(`classes`) is not in the paper: the generator reads the class beside its noise, and the discriminator has one output
-for each class, as in [mirza2014conditional] and [miyato2018cgans]. Each guideline has its switch in the config.
+Differs from the paper: the presets for digits are narrow, learn at a higher rate and sample from averaged weights;
+R1 instead of the discriminator's batch normalisation is a choice (`r1`). The conditional form (`classes`) is not in the
+paper: the generator reads the class beside its noise, and the discriminator has one output for each class, as in
+[mirza2014conditional] and [miyato2018cgans]. Each guideline has its switch in the config.
 Chapter: book/foundations/dcgan.md. Lab: notebooks/02_dcgan.ipynb.
 """
 
@@ -56,7 +56,7 @@ class DCGANConfig:
     kernel: int = 4  # side of the kernels that double and halve; overlaps are even if the stride, 2, divides it
     classes: int = 0  # 0: unconditional; 10: asks for a `digit`
     generator_norm: bool = True  # batch normalisation in all layers of G but the last
-    discriminator_norm: bool = False  # the same in D, but for the first
+    discriminator_norm: bool = True  # the same in all layers of D but the first and the last
     first_norm: bool = False  # batch normalisation in D's first layer too, which the guidelines advise against
     generator_leak: float = 0.0  # slope of G's activation for negative numbers; 0 is ReLU
     discriminator_leak: float = 0.2  # the same in D
@@ -132,7 +132,8 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def _after(self, width: int) -> list[nn.Module]:
-        norm = [nn.BatchNorm2d(width)] if self.config.generator_norm else []  # eq. (dcgan-batch-norm)
+        # In train mode eq. (dcgan-batch-norm); in eval mode with the averages of eq. (dcgan-running).
+        norm = [nn.BatchNorm2d(width)] if self.config.generator_norm else []
         return [*norm, activation(self.config.generator_leak)]
 
     def _double(self, width_in: int, width_out: int, bias: bool) -> list[nn.Module]:
@@ -140,6 +141,7 @@ class Generator(nn.Module):
         if self.config.double == "nearest":
             return [nn.Upsample(scale_factor=2), plain(width_in, width_out, kernel, bias)]
         pad, more = (kernel - 1) // 2, kernel % 2  # so that the side exactly doubles, eq. (dcgan-transposed-size)
+        # Each number is spread over a patch, eq. (dcgan-transposed): the adjoint of D's layer, eq. (dcgan-adjoint).
         return [nn.ConvTranspose2d(width_in, width_out, kernel, 2, pad, output_padding=more, bias=bias)]
 
     def forward(self, latent: Tensor, digit: Tensor | None = None) -> Tensor:
@@ -162,6 +164,7 @@ class Discriminator(nn.Module):
                 layers += [plain(width_in, width_out, config.kernel, bias), nn.MaxPool2d(2)]
             else:
                 padding = (config.kernel - 1) // 2  # so that the side exactly halves, eq. (dcgan-size)
+                # A weighted sum of a patch at every second place, eq. (dcgan-convolution).
                 layers += [nn.Conv2d(width_in, width_out, config.kernel, 2, padding, bias=bias)]
             if config.discriminator_norm if level else config.first_norm:
                 layers += [nn.BatchNorm2d(width_out)]
@@ -264,7 +267,6 @@ DCGAN.presets = {
             generator_widths=(1024, 512, 256, 128),
             discriminator_widths=(128, 256, 512, 1024),
             kernel=5,
-            discriminator_norm=True,
         ),
         Recipe(DataConfig("images", size=64), batch_size=128, steps=100_000, optimizers=_PUBLISHED),
         note="the generator of the paper's Figure 1 and a discriminator that mirrors it; never run here.",
@@ -276,7 +278,6 @@ DCGAN.presets = {
             latent_dim=100,
             generator_widths=(512, 256, 128, 64),
             discriminator_widths=(64, 128, 256, 512),
-            discriminator_norm=True,
         ),
         Recipe(DataConfig("images", size=64), batch_size=64, steps=100_000, optimizers=_PUBLISHED),
         note="the networks of PyTorch's public DCGAN example; never run in full here.",
@@ -288,22 +289,27 @@ DCGAN.presets = {
             latent_dim=100,
             generator_widths=(512, 256, 128, 64),
             discriminator_widths=(64, 128, 256, 512),
-            init_std=None,
-            r1=1.0,
-            penalty_every=8,
+        ),
+        Recipe(DataConfig("images", size=64), batch_size=64, steps=20_000, optimizers=_PUBLISHED, ema_decay=0.999),
+        note="a folder of your own images; 20 minutes on one 16 GB GPU (estimated).",
+    ),
+    "cpu": Preset(
+        DCGANConfig(
+            generator_widths=(96, 48, 24),
+            discriminator_widths=(24, 48, 96),
         ),
         Recipe(
-            DataConfig("images", size=64),
-            batch_size=64,
-            steps=20_000,
-            optimizers=_both(5e-4, (0.5, 0.99)),
+            _DIGITS,
+            batch_size=32,
+            steps=10_000,
+            optimizers=_both(1e-3, (0.5, 0.999), schedule="linear", final_lr=1e-4),
             ema_decay=0.999,
         ),
-        note="a folder of your own images, --data.path; 20 minutes on one 16 GB GPU (estimated).",
+        note="",
     ),
     "ci": Preset(
-        DCGANConfig(init_std=None, r1=1.0, penalty_every=4),
-        Recipe(_DIGITS, batch_size=64, steps=900, optimizers=_both(1e-3, (0.5, 0.99)), ema_decay=0.999),
+        DCGANConfig(),
+        Recipe(_DIGITS, batch_size=32, steps=1400, optimizers=_both(1.5e-3, (0.5, 0.999)), ema_decay=0.999),
         note="",
     ),
 }

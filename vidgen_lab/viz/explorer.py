@@ -84,7 +84,7 @@ def slerp(start: Tensor, end: Tensor, mix: float) -> Tensor:
     angle = torch.acos((torch.nn.functional.normalize(start) * torch.nn.functional.normalize(end)).sum().clamp(-1, 1))
     if angle < 1e-4:
         return start + mix * (end - start)
-    return (torch.sin((1 - mix) * angle) * start + torch.sin(mix * angle) * end) / torch.sin(angle)
+    return (torch.sin((1 - mix) * angle) * start + torch.sin(mix * angle) * end) / torch.sin(angle)  # eq. (dcgan-slerp)
 
 
 def _look(decode: Decode, latents: list[Tensor], columns: int, alt: str, title: str | None = None) -> Picture:
