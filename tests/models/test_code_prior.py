@@ -11,7 +11,7 @@ from vidgen_lab.core import ArgumentError, Draw, write_weights
 from vidgen_lab.models.code_prior import CodePrior, CodePriorConfig
 from vidgen_lab.models.vqvae import VQVAE, VQVAEConfig
 
-TOKENIZER = VQVAEConfig(size=8, widths=(4, 4), blocks=1, block_width=4, num_codes=6, code_dim=3)
+TOKENIZER = VQVAEConfig(channels=1, size=8, widths=(4, 4), blocks=1, block_width=4, num_codes=6, code_dim=3)
 TINY = CodePriorConfig(dim=8, heads=2, layers=2, dropout=0.0)
 CODES = 4  # of an image, 2 x 2
 
@@ -165,7 +165,7 @@ def test_temperature_top_k_and_top_p_reach_the_sampler():
     assert len(model.sample(50, condition=digit, generator=rng()).flatten(1).unique(dim=0)) > 10
 
 
-@pytest.mark.parametrize("name", ["vqvae-prior"])
+@pytest.mark.parametrize("name", ["vqvae-prior", "vqgan-prior"])
 def test_one_file_samples(name, tmp_path):
     below = zoo.entry(name).model_class.stands_on["tokenizer"]
     under = {"widths": (4, 4), "blocks": 1, "block_width": 4, "num_codes": 6, "code_dim": 3}

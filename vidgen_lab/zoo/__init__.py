@@ -85,6 +85,13 @@ ENTRIES = {
             "vandenoord2017vqvae",
         ),
         Entry(
+            "vqgan-prior",
+            "vidgen_lab.models.code_prior:VQGANPrior",
+            "the same transformer on the codes of a VQGAN",
+            "foundations/vqvae",
+            "esser2021vqgan",
+        ),
+        Entry(
             "digits-2d",
             "vidgen_lab.models.digits2d:Digits2d",
             "a digit classifier; its class probabilities and features measure image generators",
