@@ -14,11 +14,10 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from vidgen_lab import zoo
-from vidgen_lab.cli import evaluate, main
+from vidgen_lab import metrics, zoo
+from vidgen_lab.cli import main
 from vidgen_lab.core import Model, Preset, Recipe, read_weights, write_weights
 from vidgen_lab.core.weights import sha256
-from vidgen_lab.data import MovingDigits
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RING = ["gan", "--preset", "ring"]
@@ -297,14 +296,13 @@ def test_evaluate_measures_a_classifier_by_its_accuracy_on_held_out_digits(vidge
     assert code == 0 and float(out.split("accuracy")[1].split()[0]) > 0.9
 
 
-def test_evaluate_measures_each_head_of_a_clip_reader_on_held_out_clips():
-    model = zoo.create_model("digits-3d", widths=(4,))
-    measured = evaluate(model, 120)
-    assert [item.name for item in measured] == [f"{head} accuracy" for head in ("digit", "color", "direction", "speed")]
-    assert measured[0].protocol == {"clips": 120, "frames": 16, "size": 32, "split": "test"}
-    batch = MovingDigits("test", color=True).__getitems__(list(range(120)))
-    for item, (name, logits) in zip(measured, model.logits(batch["video"]).items(), strict=True):
-        assert item.value == pytest.approx((logits.argmax(1) == batch[name]).float().mean().item())
+def test_the_ladder_prints_and_writes_every_rung_with_the_floor(vidgen, tmp_path):
+    code, out, _ = vidgen("evaluate", "--ladder", "--n", "300", "--frames", "8", "--json", tmp_path / "l.json")
+    assert code == 0
+    result = json.loads((tmp_path / "l.json").read_text())
+    assert tuple(result["rungs"]) == metrics.ladder.RUNGS and all(name in out for name in metrics.ladder.RUNGS)
+    assert result["floor"] == result["rungs"]["real clips"]["value"] and result["protocol"]["frames"] == 8
+    assert result["rungs"]["blur"]["floors"] == pytest.approx(result["rungs"]["blur"]["value"] / result["floor"])
 
 
 def test_an_unfinished_run_is_measured_but_gives_no_manifest(vidgen, ring, tmp_path):
@@ -315,6 +313,37 @@ def test_an_unfinished_run_is_measured_but_gives_no_manifest(vidgen, ring, tmp_p
     assert code == 0 and f"note: {run} has not finished" in err
     code, _, err = vidgen("evaluate", "gan", "--checkpoint", run, "--n", "150", "--json", tmp_path / "e.json")
     assert code == 2 and f"{run} has not finished" in err and not (tmp_path / "e.json").exists()
+
+
+# bench
+
+
+def test_bench_prints_and_writes_time_and_memory_with_their_protocol(vidgen, tmp_path):
+    words = [*RING, "--steps", "3", "--n", "5", "--device", "cpu", "--json", tmp_path / "b.json"]
+    code, out, _ = vidgen("bench", *words)
+    assert code == 0 and "gan, preset ring, on " in out and "threads 1" in out
+    result = json.loads((tmp_path / "b.json").read_text())
+    assert (result["model"], result["preset"], result["threads"]) == ("gan", "ring", 1)
+    assert result["protocol"]["steps"] == 3 and result["protocol"]["samples_a_draw"] == 5
+    assert f"{1e3 * result['training']['cpu_seconds']['median']:.4g}" in out
+    assert f"{result['memory']['sampling_mb']:.0f} MB" in out
+    assert {"command", "versions", "device", "data", "sampling"} <= result.keys()
+
+
+def test_bench_measures_the_preset_that_is_asked_for(vidgen):
+    code, out, _ = vidgen("bench", "digits-3d", "--preset", "ci", "--steps", "1", "--device", "cpu")
+    assert code == 0 and "digits-3d, preset ci" in out and "drawing samples" not in out
+    code, _, err = vidgen("bench", "gan", "--preset", "rign")
+    assert code == 2 and 'no preset of gan "rign"; did you mean "ring"?' in err
+    code, _, err = vidgen("bench", *RING, "--steps", "0")
+    assert code == 2 and "steps=0: give 1 or more" in err
+
+
+def test_a_model_that_makes_no_clips_gets_no_row_of_the_leaderboard(vidgen, tmp_path):
+    for words in (["--board", "gan"], ["gan", "--board"]):
+        code, _, err = vidgen("bench", *words, "--out", tmp_path / "board")
+        assert code == 2 and "gan makes no clips (image), and the leaderboard compares clips" in err
+    assert not list(tmp_path.iterdir())
 
 
 # real processes

@@ -1,11 +1,10 @@
-"""The terminal: vidgen list | train | sample | evaluate.
+"""The terminal: vidgen list | train | sample | evaluate | bench.
 
 Every command has --help; that of train shows the defaults of the chosen preset."""
 
 import ast
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
@@ -14,11 +13,12 @@ from typing import Annotated, Any
 import torch
 import tyro
 
-from vidgen_lab import data, metrics, viz, zoo
+from vidgen_lab import board, data, metrics, viz, zoo
 from vidgen_lab.core import ArgumentError, Model, Recipe, VidgenError, unknown
 from vidgen_lab.core.manifest import command_line, environment
 from vidgen_lab.core.weights import sha256, write_atomically, write_tensors
-from vidgen_lab.training import fit
+from vidgen_lab.evaluation import evaluate, ladder
+from vidgen_lab.training import benchmark, fit
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -153,108 +153,68 @@ def _save_points(points: torch.Tensor, out: Path) -> None:
 
 @dataclass
 class EvaluateOptions:
-    """Measures a model that makes digits or plane points, beside real data under the same protocol, or a classifier."""
+    """Measures a model that makes digits, clips or plane points, beside real data, or a classifier."""
 
     checkpoint: Path | None = None  # run folder or weights file; None: the weights that ship with the package
-    n: int = 1000  # samples, or held-out clips
+    n: int | None = None  # samples, or held-out clips; None: 2,000 clips or 1,000 of anything else
     seed: int = 0  # of the samples
+    json: Path | None = None  # write a manifest here
+
+
+@dataclass
+class LadderOptions:
+    """Measures real clips that were spoilt on purpose: what a FVD-digits is worth."""
+
+    n: int = 2000  # clips a rung
+    seed: int = 0  # of the clips
+    frames: int = 16  # 8 or more
+    size: int = 32  # 16, 32 or 64
+    color: bool = False  # six colours, or grey
     json: Path | None = None  # write a manifest here
 
 
 def evaluate_command(arguments: list[str]) -> None:
     """measures a model: vidgen evaluate gan --checkpoint runs/gan --json result.json"""
+    if "--ladder" in arguments:
+        _ladder_command([word for word in arguments if word != "--ladder"])
+        return
     name, rest = _name(arguments, "evaluate")
-    options = _run(EvaluateOptions, rest, f"vidgen evaluate {name}", f"Measures {name}.")
+    about = f"Measures {name}. vidgen evaluate --ladder measures what the metric of clips sees."
+    options = _run(EvaluateOptions, rest, f"vidgen evaluate {name}", about)
     model = _load(name, options.checkpoint)
     if options.json and options.checkpoint and not _weights_file(options.checkpoint).exists():
         raise ArgumentError(f"{options.checkpoint} has not finished, and a manifest needs finished weights. Resume it.")
     measured = evaluate(model, options.n, options.seed)
-    protocol = measured[0].protocol
-    print(", ".join(f"{key} {value}" for key, value in protocol.items() if not str(key).endswith("sha256")))
+    _print_protocol(measured[0])
     for item in measured:
         reference = "" if item.reference is None else f"   (real data: {item.reference:.3g})"
         print(f"{item.name:28} {item.value:.4g}{reference}")
     if options.json:
-        manifest = _manifest(model, options, measured)
-        write_atomically(options.json, lambda path: path.write_text(json.dumps(manifest, indent=1) + "\n"))
-        print(f"{options.json} written.")
+        _write_json(options.json, _manifest(model, options, measured))
 
 
-def evaluate(model: Model, n: int = 1000, seed: int = 0) -> list[metrics.Measurement]:
-    """What can be measured of this model's samples now: digit images, plane points, or a classifier's accuracy."""
-    if n < 100:
-        raise ArgumentError(
-            f"n={n}: too few samples for a score that means something. Use 100 or more; pages use 1,000."
-        )
-    generator = torch.Generator().manual_seed(seed)
-    protocol: dict[str, Any] = {"samples": n, "seed": seed}
-    match model.output:
-        case "points":
-            real = data.Ring("test")
-            radius = 4 * real.std
-            covered, near = metrics.modes_covered(model.sample(n, generator=generator).cpu(), real.centers, radius)
-            real_points = real.__getitems__(list(range(n)))["points"]
-            real_covered, real_near = metrics.modes_covered(real_points, real.centers, radius)
-            protocol |= {"data": "ring", "radius": radius, "share": 0.02}
-            return [
-                metrics.Measurement("modes covered", covered, protocol, real_covered),
-                metrics.Measurement("share near a mode", near, protocol, real_near),
-            ]
-        case "image":
-            judge = zoo.load_pretrained("digits-2d")
-            samples = model.sample(n, generator=generator, condition=model.example_condition(n, generator)).cpu()
-            size = judge.config.size
-            held_out = data.Digits("test", size)
-            real = held_out.__getitems__(list(range(min(n, len(held_out)))))["image"]
-            logits, real_logits = judge.logits(_fit_size(samples, size)), judge.logits(real)
-            protocol |= {
-                "network": "digits-2d",
-                "network_sha256": zoo.shipped_hash("digits-2d"),
-                "size": size,
-                "real": len(real),
-            }
-            return [
-                metrics.Measurement(
-                    "IS-digits", metrics.inception_score(logits), protocol, metrics.inception_score(real_logits)
-                ),
-                metrics.Measurement("classes above 3 %", *_classes(logits, real_logits, protocol)),
-            ]
-        case "labels":
-            return _accuracies(model, n)
-    raise ArgumentError(f"evaluate measures models that make images or points; {model.name} makes {model.output}.")
+def _ladder_command(arguments: list[str]) -> None:
+    options = _run(LadderOptions, arguments, "vidgen evaluate --ladder", "FVD-digits of clips spoilt on purpose.")
+    settings = {"frames": options.frames, "size": options.size, "color": options.color}
+    measured = ladder(options.n, options.seed, **settings)
+    floor = measured[0].value
+    _print_protocol(measured[0])
+    for item in measured:
+        print(f"{item.name:28} {item.value:8.3f}   {item.value / floor:6.1f} floors")
+    if options.json:
+        rungs = {item.name: {"value": item.value, "floors": item.value / floor} for item in measured}
+        protocol = measured[0].protocol
+        manifest = {"command": command_line(), **environment(), "floor": floor, "rungs": rungs, "protocol": protocol}
+        _write_json(options.json, manifest)
 
 
-def _accuracies(model: Model, n: int) -> list[metrics.Measurement]:
-    """Share of right answers on held-out data: on every digit image, or of each head on n clips of moving digits."""
-    if model.recipe is not None and model.recipe.data.kind == "moving-digits":
-        clips = model.recipe.data
-        held_out, key = data.build(clips, "test"), "video"
-        protocol = {"clips": n, "frames": clips.frames, "size": clips.size, "split": "test"}
-    else:
-        held_out, key = data.Digits("test", model.config.size), "image"
-        n = len(held_out)
-        protocol = {"images": n, "split": "test"}
-    right: Counter[str] = Counter()
-    for rows in torch.arange(n).split(500):
-        batch = held_out.__getitems__(rows.tolist())
-        logits = model.logits(batch[key])
-        heads = logits if isinstance(logits, dict) else {"digit": logits}
-        right.update({name: int((given.argmax(1) == batch[name]).sum()) for name, given in heads.items()})
-    title = "{} accuracy" if len(right) > 1 else "accuracy"
-    return [metrics.Measurement(title.format(name), count / n, protocol) for name, count in right.items()]
+def _print_protocol(item: metrics.Measurement) -> None:
+    print(", ".join(f"{key} {value}" for key, value in item.protocol.items() if not str(key).endswith("sha256")))
 
 
-def _classes(logits: torch.Tensor, real_logits: torch.Tensor, protocol: dict) -> tuple[float, dict, float]:
-    shares, real_shares = metrics.class_shares(logits), metrics.class_shares(real_logits)
-    return float((shares > 0.03).sum()), protocol, float((real_shares > 0.03).sum())
-
-
-def _fit_size(images: torch.Tensor, size: int) -> torch.Tensor:
-    if images.shape[1] != 1:
-        raise ArgumentError(f"IS-digits measures grey digits; these images have {images.shape[1]} channels.")
-    if images.shape[-1] == size:
-        return images
-    return torch.nn.functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
+def _write_json(path: Path, manifest: dict[str, Any]) -> None:
+    write_atomically(path, lambda part: part.write_text(json.dumps(manifest, indent=1) + "\n"))
+    print(f"{path} written.")
 
 
 def _manifest(model: Model, options: EvaluateOptions, measured: list[metrics.Measurement]) -> dict[str, Any]:
@@ -287,6 +247,73 @@ def _load(name: str, checkpoint: Path | None) -> Model:
     if model.name != name:
         raise ArgumentError(f"{checkpoint} holds a {model.name}, not a {name}. Say: vidgen sample {model.name} ...")
     return model
+
+
+@dataclass
+class BenchOptions:
+    """Times training steps and samples, and reads the peak memory."""
+
+    steps: int = 50  # timed training steps
+    n: int = 16  # samples a draw
+    device: str | None = None  # "cpu"; None: the GPU where there is one
+    threads: int = 1  # on the CPU
+    noise: bool = False  # train on noise in the shape of data that is not here
+    json: Path | None = None  # write a manifest here
+
+
+def bench_command(arguments: list[str]) -> None:
+    """times a model: vidgen bench gan --preset ci --json speed.json"""
+    if "--board" in arguments:
+        _board_command([word for word in arguments if word != "--board"])
+        return
+    name, preset, rest = _name_and_preset(arguments, "bench")
+    options = _run(BenchOptions, rest, f"vidgen bench {name} --preset {preset}", f"Speed and memory of {name}.")
+    model = zoo.create_model(name, preset)
+    settings = _fields(options)
+    path = settings.pop("json")
+    measured = benchmark(model, **settings)
+    machine = environment(model.device) | {"threads": options.threads}
+    print(f"{name}, preset {preset}, on {machine['device']}, threads {options.threads}")
+    print(f"{'milliseconds':17}  CPU median      mean  wall median      mean")
+    for part, title in {"training": "a training step", "data": "making a batch", "sampling": "drawing samples"}.items():
+        if seconds := measured[part]:
+            cpu, wall = seconds["cpu_seconds"], seconds["wall_seconds"]
+            numbers = [1e3 * number for number in (cpu["median"], cpu["mean"], wall["median"], wall["mean"])]
+            print(f"{title:17}  {numbers[0]:10.4g}{numbers[1]:10.4g}  {numbers[2]:11.4g}{numbers[3]:10.4g}")
+    if measured["sampling"]:
+        print(f"samples a second   {measured['sampling']['samples_per_second']:.4g}")
+    memory = measured["memory"]
+    print(f"peak memory        {memory['sampling_mb']:.0f} MB, {memory['before_mb']:.0f} of them before the first step")
+    if "gpu_mb" in memory:
+        print(f"on the GPU         {memory['gpu_mb']:.0f} MB")
+    if path:
+        _write_json(path, {"model": name, "preset": preset, "command": command_line(), **machine, **measured})
+
+
+@dataclass
+class BoardOptions:
+    """Trains the preset `board` with several seeds and measures each: a row of the leaderboard for each model named."""
+
+    names: tyro.conf.Positional[tuple[str, ...]] = ()  # models; none: every one that can have a row
+    seeds: int = 3  # trainings a model, with seeds from 0 on
+    n: int | None = None  # clips to measure; None: as evaluate does
+    out: Path = Path("results/board")  # a row is written to OUT-NAME.json
+    runs: Path = Path("runs/board")  # folder of the runs
+    resume: bool = False  # go on with the runs that are there
+
+
+def _board_command(arguments: list[str]) -> None:
+    options = _run(BoardOptions, arguments, "vidgen bench --board", "Makes rows of the leaderboard.")
+    for name in options.names:
+        board.check(name, options.seeds)
+    for name in options.names or board.contenders():
+        row = board.make_row(name, options.seeds, runs=options.runs, n=options.n, resume=options.resume)
+        for run in row["seeds"]:
+            scores = ", ".join(f"{metric} {value['value']:.4g}" for metric, value in run["metrics"].items())
+            print(f"{name}, seed {run['seed']}: {run['cpu_seconds']:.0f} CPU-seconds, {scores}")
+        _write_json(options.out.with_name(f"{options.out.name}-{name}.json"), row)
+    if not options.names and not board.contenders():
+        print('No model of the zoo makes clips and has a preset "board".')
 
 
 def _describe(name: str) -> None:
@@ -361,6 +388,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": train_command,
     "sample": sample_command,
     "evaluate": evaluate_command,
+    "bench": bench_command,
 }
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 - role `result`: `` {result}`gan-ci:metric.value:.2f` `` prints one number of results/gan-ci.json, formatted.
 - directive `result-card`: one manifest of results/ as a small card.
+- directive `leaderboard`: the rows results/board-*.json as a table, the best first.
 - directive `clip`: a film embedded in the page; in print, its filmstrip.
 
 A page is built again when a file that it shows has changed. A missing file, key or alt text is reported, which ends
@@ -14,6 +15,7 @@ import json
 import mimetypes
 import re
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from docutils import nodes
@@ -144,6 +146,77 @@ class ResultCard(SphinxDirective):
         return [card]
 
 
+SCORE = "FVD-digits"  # what the leaderboard ranks by: the smaller, the better
+
+
+def over_seeds(row: dict[str, Any], metric: str, key: str = "value") -> list[float]:
+    """A metric of each of a row's runs."""
+    return [run["metrics"][metric][key] for run in row["seeds"]]
+
+
+def ranked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the leaderboard, the best first: the lowest mean score over the seeds.
+
+    Raises ResultError where a metric was measured under two protocols, since such values have no common scale.
+    """
+    firsts: dict[str, tuple[str, dict[str, Any]]] = {}
+    runs = [(row["model"], run["metrics"]) for row in rows for run in row["seeds"]]
+    for model, metrics in runs:
+        if SCORE not in metrics:
+            raise ResultError(f"{model} has a run without {SCORE}")
+        for name, metric in metrics.items():
+            protocol = metric["protocol"]
+            whose, first = firsts.setdefault(name, (model, protocol))
+            differing = [key for key in {**first, **protocol} if first.get(key) != protocol.get(key)]
+            if differing:
+                raise ResultError(f"{name} of {model} and of {whose} differ in {', '.join(differing)}")
+    return sorted(rows, key=lambda row: mean(over_seeds(row, SCORE)))
+
+
+class Leaderboard(SphinxDirective):
+    """`{leaderboard}`: the models that take no caption; `{leaderboard} captioned`: those that do. One table."""
+
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        captioned = self.arguments == ["captioned"]
+        if self.arguments and not captioned:
+            raise self.error(f"leaderboard {self.arguments[0]}: write captioned, or nothing.")
+        folder = Path(self.env.srcdir) / "results"
+        self.env.note_dependency(str(folder))  # a new row
+        try:
+            rows = [read_manifest(self.env, path.name) for path in sorted(folder.glob("board-*.json"))]
+            rows = ranked([row for row in rows if row["captioned"] == captioned])
+        except ResultError as error:
+            raise self.error(f"leaderboard: {error}") from None
+        if not rows:
+            kind = "that takes a caption" if captioned else "without captions"
+            return [nodes.paragraph(text=f"No row yet: no clip model {kind} has been trained on this budget.")]
+        metrics = list(dict.fromkeys(name for row in rows for name in row["seeds"][0]["metrics"]))
+        lines = [["", "model", *metrics, "CPU-seconds", "parameters", "seeds"]]
+        for place, row in enumerate(rows, start=1):
+            shown = [spread(over_seeds(row, name)) if name in row["seeds"][0]["metrics"] else "–" for name in metrics]
+            seconds = spread([run["cpu_seconds"] for run in row["seeds"]])
+            parameters = f"{sum(row['parameters'].values()):,}"
+            lines.append([str(place), row["model"], *shown, seconds, parameters, str(len(row["seeds"]))])
+        real = {name: metric["real"] for row in rows for name, metric in row["seeds"][0]["metrics"].items()}
+        lines.append(["", "real clips", *(plain(real[name]) for name in metrics), "", "", ""])
+        return [table(lines)]
+
+
+def spread(values: list[float]) -> str:
+    """Mean, and the least and the most."""
+    return f"{plain(mean(values))} ({plain(min(values))} to {plain(max(values))})"
+
+
+def table(lines: list[list[str]]) -> nodes.table:
+    """A table of texts; the first line is its head."""
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in lines[0]), cols=len(lines[0]))
+    rows = [nodes.row("", *(nodes.entry("", nodes.paragraph(text=text)) for text in line)) for line in lines]
+    group += [nodes.thead("", rows[0]), nodes.tbody("", *rows[1:])]
+    return nodes.table("", group, classes=["leaderboard"])
+
+
 class clip(nodes.figure):  # a node is named as its directive
     """A film. Its children are the filmstrip for print and, if there is one, the caption."""
 
@@ -213,6 +286,7 @@ def visit_clip_text(self: Any, node: clip) -> None:
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_role("result", ResultRole())
     app.add_directive("result-card", ResultCard)
+    app.add_directive("leaderboard", Leaderboard)
     app.add_directive("clip", Clip)
     app.add_node(
         clip,

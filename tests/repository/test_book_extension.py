@@ -129,6 +129,62 @@ def test_a_card_needs_the_command(project):
     assert 'no "command"' in project.build("```{result-card} gan-ci\n```")
 
 
+def row(model: str, *scores: float, captioned: bool = False, frames: int = 16) -> dict:
+    """A row of the leaderboard with one run for each score."""
+    metric = {"real": 0.4, "protocol": {"frames": frames, "size": 32}}
+    runs = [
+        {"seed": seed, "cpu_seconds": 290.0 + seed, "metrics": {"FVD-digits": {"value": score, **metric}}}
+        for seed, score in enumerate(scores)
+    ]
+    return {"model": model, "captioned": captioned, "parameters": {"generator": 1200, "prior": 34}, "seeds": runs}
+
+
+def cells(page: str) -> list[list[str]]:
+    """The texts of a page's table, a list for each line."""
+    lines = re.findall(r"<tr.*?</tr>", page, re.S)
+    return [
+        [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<t[dh].*?</t[dh]>", line, re.S)]
+        for line in lines
+    ]
+
+
+BOARDS = "```{leaderboard}\n```\n\n## Captioned\n\n```{leaderboard} captioned\n```"
+
+
+def test_an_empty_leaderboard_says_so(project):
+    assert project.build(BOARDS) == ""
+    page = project.page()
+    assert "No row yet: no clip model without captions has been trained" in page and "<table" not in page
+    assert "No row yet: no clip model that takes a caption has been trained" in page
+
+
+def test_the_leaderboard_is_ranked_with_its_spread_and_captioned_models_stand_apart(project):
+    for model in (row("tgan", 9.0, 12.0, 15.0), row("vgan", 4.0, 5.0, 9.0), row("fusion", 1.0, captioned=True)):
+        (project.source / f"results/board-{model['model']}.json").write_text(json.dumps(model))
+    assert project.build(BOARDS) == ""
+    plain, captioned = project.page().split('<section id="captioned">')
+    assert cells(plain) == [
+        ["", "model", "FVD-digits", "CPU-seconds", "parameters", "seeds"],
+        ["1", "vgan", "6 (4 to 9)", "291 (290 to 292)", "1,234", "3"],
+        ["2", "tgan", "12 (9 to 15)", "291 (290 to 292)", "1,234", "3"],
+        ["", "real clips", "0.4", "", "", ""],
+    ]
+    assert [line[1] for line in cells(captioned)] == ["model", "fusion", "real clips"]
+
+
+def test_a_new_row_of_the_leaderboard_rebuilds_its_page(project):
+    project.build(BOARDS)
+    time.sleep(0.01)
+    (project.source / "results/board-vgan.json").write_text(json.dumps(row("vgan", 4.0)))
+    assert project.build() == "" and "vgan" in project.page()
+
+
+def test_rows_of_two_protocols_are_not_ranked(project):
+    for model in (row("tgan", 9.0), row("vgan", 4.0, frames=8)):
+        (project.source / f"results/board-{model['model']}.json").write_text(json.dumps(model))
+    assert "FVD-digits of vgan and of tgan differ in frames" in project.build(BOARDS)
+
+
 def test_a_clip_is_embedded_so_that_it_plays_at_any_depth(project):
     assert project.build(CLIP) == ""
     video = re.search(r"<video[^>]*>", project.page())[0]
