@@ -133,8 +133,8 @@ CodePrior.presets = VQGANPrior.presets = {
         stages={"tokenizer": "image"},
     ),
     "ci": Preset(
-        CodePriorConfig(),
-        _recipe(DataConfig("digits", size=32), 32, 500, 2e-3),
+        CodePriorConfig(dim=64, heads=2, layers=3, dropout=0.0),
+        _recipe(DataConfig("digits", size=32), 32, 2500, 4e-3),
         note="to be measured.",
         stages={"tokenizer": "image"},
     ),
