@@ -4,9 +4,10 @@
 
 Grey clips. The rungs are those of `vidgen evaluate --ladder`; one more is a set of training clips, as a model would
 give that has learnt its data by heart. PSNR and SSIM compare each clip with what it was before it was spoilt, so they
-say nothing where a rung is made of other clips.
+say nothing where a rung is made of other clips; and PSNR is infinite where a rung leaves a frame as it was.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,9 +50,10 @@ def scores(rung: str, clips: Tensor, before: Tensor, real: Tensor, reader: Digit
     """Every metric of one rung. None where a metric has nothing to say."""
     features, logits = read(reader, clips)
     protocol = {"network": "digits-3d", "network_sha256": zoo.shipped_hash("digits-3d"), "seed": SEED, **SETTINGS}
-    kernel = metrics.kernel_distance(real, features, protocol, name="KVD-digits")
+    kernel = metrics.kernel_distance(real, features, protocol, name="kernel distance")
     pair = metrics.content_and_motion(clips)
     paired = rung not in (FLOOR, *OTHER_CLIPS)
+    psnr = metrics.psnr(clips[:PAIRS], before[:PAIRS]).value if paired else math.inf
     told = metrics.attribute_accuracy({name: logits[name] for name in ASKED}, asked(rung), protocol)
     return {
         "distance": metrics.frechet_distance(real, features, protocol).value,
@@ -60,7 +62,7 @@ def scores(rung: str, clips: Tensor, before: Tensor, real: Tensor, reader: Digit
         "kernel_low": kernel.interval[0],
         "kernel_high": kernel.interval[1],
         "inception": metrics.inception_score(logits["digit"], protocol, name="IS-digits").value,
-        "psnr": metrics.psnr(clips[:PAIRS], before[:PAIRS]).value if paired else None,
+        "psnr": psnr if math.isfinite(psnr) else None,
         "ssim": metrics.ssim(clips[:PAIRS], before[:PAIRS]).value if paired else None,
         "content": pair.content.value,
         "motion": pair.motion.value,

@@ -7,7 +7,7 @@ chapter 1; the layer before the last gives features for Frechet distances.
     x         image   (B, 1, 28, 28)  a digit in [-1, 1]
     p(y | x)  softmax of (B, 10) logits
 
-Chapter: book/foundations/gan.md.
+Chapter: book/appendix/how-good.md.
 """
 
 from dataclasses import dataclass

@@ -13,6 +13,8 @@ only, reads how blurred the clip is.
 A distance follows what its network was taught to see and to overlook. Training adds noise of a standard deviation up
 to 0.12 and says nothing of it: what a person hardly sees then changes little, and what goes far beyond still counts. It
 adds blur, and asks how much: the labels alone can be read from a blurred clip, so that the features would forget it.
+
+Chapter: book/appendix/how-good.md. Lab: notebooks/90_metrics.ipynb.
 """
 
 from dataclasses import dataclass
