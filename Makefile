@@ -5,11 +5,14 @@ CONSTRAINTS ?= -c constraints.txt
 BIN := .venv/bin
 READY := .venv/ready
 LAB_READY := .venv/lab-ready
+BENCH := .venv-bench/bin
+BENCH_READY := .venv-bench/ready
+COMPARISONS := metrics gan_step moving_digits quantizer transformer video_diffusion nuwa latte
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.ini --nbval-cell-timeout 300 --ignore=notebooks/student
 
 export OMP_NUM_THREADS = 1
 
-.PHONY: help book test notebooks lab tensorboard checkpoints versions address clean
+.PHONY: help book test notebooks lab tensorboard checkpoints bench board versions address clean
 
 help:
 	@echo "make book         build the pages from the committed outputs, and print where they are"
@@ -18,6 +21,8 @@ help:
 	@echo "make lab          open the labs in JupyterLab"
 	@echo "make tensorboard  open TensorBoard on runs/"
 	@echo "make checkpoints  list the weights that ship, and how to train them again"
+	@echo "make bench        speed and memory beside public peers, which get an environment of their own (long)"
+	@echo "make board        train every model of the leaderboard again; make book ranks them (hours)"
 	@echo "make versions     unit tests and lab 1 on older torch versions, in fresh environments (long)"
 	@echo "make address URL=https://github.com/OWNER/REPO   change the repository's address everywhere"
 	@echo "make clean        remove what was built; .venv stays"
@@ -57,6 +62,22 @@ tensorboard: $(READY)
 
 checkpoints: $(READY)
 	$(BIN)/python tools/checkpoints.py
+
+# The peers lie in an environment of their own, which sees that of the course.
+$(BENCH_READY): $(READY) benchmarks/requirements.txt
+	$(BIN)/python -m venv .venv-bench
+	$(BIN)/python -c 'import site; print("import site; site.addsitedir(%r)" % site.getsitepackages()[0])' \
+		> $$($(BENCH)/python -c 'import site; print(site.getsitepackages()[0])')/course.pth
+	$(BENCH)/python -m pip install $(CONSTRAINTS) -r benchmarks/requirements.txt
+	touch $@
+
+bench: $(BENCH_READY)
+	for name in $(COMPARISONS); do \
+		$(BENCH)/python -W ignore benchmarks/$$name.py --json results/bench-$$(echo $$name | tr _ -).json || exit 1; \
+	done
+
+board: $(READY)
+	$(BIN)/vidgen bench --board
 
 versions: $(READY)
 	$(BIN)/python tools/versions.py
