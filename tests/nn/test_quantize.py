@@ -146,9 +146,10 @@ def test_a_batch_with_fewer_vectors_than_codes_starts_them_all():
 def test_a_dead_code_comes_back_as_a_vector_of_the_batch(decay):
     quantizer = learned(4, 2, decay=decay)
     quantizer.codebook.data[3] = 100.0  # far from everything
+    quantizer.counts[3] = 0.8  # a tenth of an even count of 32 / 4
     latent = latents(32, 2)
     quantizer(latent, Draw(0))
-    assert (latent == quantizer.codebook[3]).all(1).any() and quantizer.counts[3] == 1
+    assert (latent == quantizer.codebook[3]).all(1).any() and quantizer.counts[3] == 8
 
 
 def test_without_revival_a_dead_code_stays_dead():

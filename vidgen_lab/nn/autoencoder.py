@@ -21,6 +21,7 @@ class ConvSizes:
     stem: int = 2  # stride of the first level, 2 or 4; its kernel is twice as wide
     blocks: int = 2  # residual blocks at the grid, in each network
     block_width: int = 256  # inside a residual block
+    fine_blocks: int = 0  # more of them in the decoder, after its last level
     leak: float = 0.0  # slope of the activations below 0; 0 is a ReLU
     background: float = 0.0  # pixel value that the networks see as 0: -1 for digits, which are mostly black
 
@@ -84,6 +85,7 @@ class Decoder(nn.Module):
         layers: list[nn.Module] = [nn.Conv2d(dim, widths[0], 3, padding=1), *_blocks(sizes)]
         for width, narrower in zip(widths, widths[1:], strict=False):
             layers += [nn.LeakyReLU(sizes.leak), nn.ConvTranspose2d(width, narrower, 4, stride=2, padding=1)]
+        layers += [ResidualBlock(widths[-1], widths[-1], sizes.leak) for _ in range(sizes.fine_blocks)]
         self.layers = nn.Sequential(*layers, nn.LeakyReLU(sizes.leak))
         self.last = nn.ConvTranspose2d(
             widths[-1], sizes.channels, 2 * sizes.stem, stride=sizes.stem, padding=sizes.stem // 2

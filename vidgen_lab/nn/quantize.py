@@ -47,7 +47,8 @@ class VectorQuantizer(nn.Module):
         beta: weight of the commitment term, which moves the encoder alone.
         decay: of the running means that make the codebook; None: the codebook is a parameter with a loss term.
         data_start: whether the codebook starts as K vectors of the first batch, else as normal noise.
-        revive_below: a code whose running count falls below this becomes a random vector of the batch; 0: never.
+        revive_below: a code whose running count falls below this share of an even one, N / K, becomes a random vector
+            of the batch; 0: never.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class VectorQuantizer(nn.Module):
         beta: float = 0.25,
         decay: float | None = 0.99,
         data_start: bool = True,
-        revive_below: float = 1.0,
+        revive_below: float = 0.1,
     ) -> None:
         super().__init__()
         self.num_codes, self.dim, self.beta, self.decay, self.revive_below = num_codes, dim, beta, decay, revive_below
@@ -109,7 +110,7 @@ class VectorQuantizer(nn.Module):
         place = torch.arange(self.num_codes, device=flat.device)
         noise = draw.shared().normal("start noise", (self.num_codes, self.dim)) * (0.01 / sqrt(self.dim))
         again = (place >= total).unsqueeze(1)
-        self._put(_rows_of_all(flat, order[place % total]) + again * noise, slice(None))
+        self._put(_rows_of_all(flat, order[place % total]) + again * noise, slice(None), total / self.num_codes)
         self.started.fill_(True)
 
     @torch.no_grad()
@@ -121,18 +122,18 @@ class VectorQuantizer(nn.Module):
             sums = sum_over_processes(torch.zeros_like(self.sums).index_add_(0, codes, flat))
             self.sums.lerp_(sums, 1 - decay)  # eq. (vqvae-ema)
             self.codebook.copy_(self.sums / smoothed(self.counts).unsqueeze(1))  # eq. (vqvae-ema)
-        if self.revive_below:
-            dead = self.counts < self.revive_below
-            if dead.any():
-                chosen = draw.shared().randint("revival", (self.num_codes,), 0, len(flat) * processes())
-                self._put(_rows_of_all(flat, chosen[dead]), dead)
+        even = len(flat) * processes() / self.num_codes
+        dead = self.counts < self.revive_below * even
+        if dead.any():
+            chosen = draw.shared().randint("revival", (self.num_codes,), 0, len(flat) * processes())
+            self._put(_rows_of_all(flat, chosen[dead]), dead, even)
 
-    def _put(self, vectors: Tensor, where: Tensor | slice) -> None:
-        """Replaces some codes by vectors, as if each had just been hit once."""
+    def _put(self, vectors: Tensor, where: Tensor | slice, count: float) -> None:
+        """Replaces some codes by vectors, as if each had been hit `count` times of late."""
         self.codebook.data[where] = vectors
-        self.counts[where] = 1.0
+        self.counts[where] = count
         if self.decay is not None:
-            self.sums[where] = vectors
+            self.sums[where] = vectors * count
 
 
 class FiniteScalarQuantizer(nn.Module):
