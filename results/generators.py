@@ -4,15 +4,17 @@
 
 Each sees the same 32x32 digits without labels, on one thread, for the same CPU time; a prior shares it half and half
 with its tokenizer. How many steps that is was timed once, all models in turn, and is kept in the manifest: every seed
-takes as many. Weights and sample grids go to runs/generators/. A run that was stopped goes on where it was.
+takes as many. Weights and sample grids go to runs/generators/. The manifest is written after each training: a call that
+was stopped goes on where it was. Names of models restrict a call to these; --again trains them anew.
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import torch
 
 from vidgen_lab import create_model, data, evaluation, fit, load_model, metrics, viz
 from vidgen_lab.core import DataConfig, Model, write_weights
-from vidgen_lab.core.manifest import command_line, environment
+from vidgen_lab.core.manifest import environment
 from vidgen_lab.core.model import count_parameters
 from vidgen_lab.training.state import read_json, write_json
 
@@ -70,11 +72,11 @@ def train(model: Model, steps: int, seed: int) -> float:
     return time.process_time() - start
 
 
-def timings() -> dict[str, dict[str, int]]:
+def timings(contestants: Sequence[Contestant]) -> dict[str, dict[str, int]]:
     """Steps of each stage that fill its share of the budget. Models take turns, so that a busy hour hits all alike."""
     rates: dict[tuple[str, str], list[float]] = {}
     for _ in range(ROUNDS):
-        for contestant in CONTESTANTS:
+        for contestant in contestants:
             tokenizer = None
             for stage in contestant.stages:
                 model = contestant.build(stage, 0, tokenizer)
@@ -82,7 +84,7 @@ def timings() -> dict[str, dict[str, int]]:
                 rates.setdefault((contestant.model, stage), []).append(train(model, TIMED, 0) / TIMED)
                 tokenizer = model
     steps: dict[str, dict[str, int]] = {}
-    for contestant in CONTESTANTS:
+    for contestant in contestants:
         share = BUDGET / len(contestant.stages)
         steps[contestant.model] = {
             stage: round(share / statistics.median(rates[contestant.model, stage])) for stage in contestant.stages
@@ -127,23 +129,25 @@ def summary(runs: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     return {name: {"mean": statistics.mean(v), "least": min(v), "most": max(v)} for name, v in columns.items()}
 
 
-def pending(models: dict[str, Any]) -> Iterator[tuple[Contestant, int]]:
-    """What is still to be trained: first every model once."""
-    for seed in SEEDS:
-        for contestant in CONTESTANTS:
-            if str(seed) not in models.get(contestant.model, {}).get("seeds", {}):
-                yield contestant, seed
-
-
 def main() -> None:
     """Times, trains and measures what the manifest lacks, and writes it after each model."""
+    known = {contestant.model: contestant for contestant in CONTESTANTS}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--again", action="store_true", help="start anew, with new timings")
-    again = parser.parse_args().again
+    parser.add_argument("models", nargs="*", help=f"some of: {', '.join(known)}; none: all")
+    parser.add_argument("--again", action="store_true", help="train them anew, with new timings")
+    given = parser.parse_args()
     torch.set_num_threads(1)
     RUNS.mkdir(parents=True, exist_ok=True)
-    manifest = read_json(OUT) if OUT.exists() and not again else {"steps": timings(), "models": {}}
-    for contestant, seed in pending(manifest["models"]):
+    contestants = [known[name] for name in given.models or known]
+    manifest = read_json(OUT) if OUT.exists() else {"steps": {}, "models": {}}
+    if given.again:
+        for contestant in contestants:
+            manifest["steps"].pop(contestant.model, None)
+            manifest["models"].pop(contestant.model, None)
+    manifest["steps"] |= timings([item for item in contestants if item.model not in manifest["steps"]])
+    for contestant, seed in product(contestants, SEEDS):
+        if str(seed) in manifest["models"].get(contestant.model, {}).get("seeds", {}):
+            continue
         values, real = run(contestant, manifest["steps"][contestant.model], seed)
         print(contestant.model, seed, {name: round(value, 3) for name, value in values.items()}, flush=True)
         seeds = manifest["models"].get(contestant.model, {}).get("seeds", {}) | {str(seed): values}
@@ -156,7 +160,7 @@ def main() -> None:
             "data": "32x32 digits, no labels",
         }
         manifest = {
-            "command": f"python results/{command_line()}",
+            "command": "python results/generators.py",
             **environment(),
             "date": date.today().isoformat(),
             "protocol": protocol,
