@@ -137,3 +137,24 @@ def test_evaluate_measures_each_head_of_a_clip_reader_on_held_out_clips():
 def test_a_digit_scores_the_same_with_and_without_its_black_frame():
     plain, framed = (values(evaluate(DigitCopyist(size), 200)) for size in (28, 32))
     assert plain == framed
+
+
+def scores_of_a_tokenizer(preset: str) -> tuple[Model, dict[str, float]]:
+    model = zoo.create_model("vqvae", preset, widths=(8, 8), num_codes=16)
+    return model, {item.name: item.value for item in evaluate(model, n=100)}
+
+
+def test_a_tokenizer_is_measured_by_what_comes_back_of_held_out_digits_and_by_its_codes():
+    model, scores = scores_of_a_tokenizer("image")
+    real = Digits("test", 32).__getitems__(list(range(100)))["image"]
+    error = (model.reconstruct(real) - real).square().flatten(1).mean(1)
+    assert scores["PSNR"] == pytest.approx((10 * torch.log10(4 / error)).mean().item(), abs=1e-3)
+    codes = model.encode(real)
+    assert scores["code usage"] == len(codes.unique()) / 16
+    assert scores["bits per frame"] == 4 * 4 * 4 and 0 < scores["SSIM"] < 1
+
+
+def test_clips_of_a_tokenizer_are_as_long_as_its_grid_of_codes():
+    model = zoo.create_model("vqvae", "ci", widths=(8, 8), num_codes=16, clip_frames=3)
+    psnr = evaluate(model, n=100)[0]
+    assert psnr.protocol["frames"] == 3 and psnr.protocol["clips"] == 100

@@ -4,6 +4,7 @@
 that were spoilt on purpose, and so says what a FVD-digits is worth.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,16 +27,19 @@ def evaluate(model: Model, n: int | None = None, seed: int = 0) -> list[Measurem
     """Measures a model's samples, or a classifier's answers.
 
     points: modes covered. image: IS-digits, FID-digits, classes hit. video: FVD-digits, what was asked for, content and
-    motion, diversity. labels: accuracy on held-out data. Each `reference` is what real held-out data score.
+    motion, diversity. labels: accuracy on held-out data. codes: how well a tokenizer reconstructs held-out data, and
+    how much of its codebook that takes. Each `reference` is what real held-out data score.
 
     Args:
-        n: samples; None: 2,000 clips, or 1,000 of anything else.
+        n: samples; None: 2,000 clips, 200 clips for a tokenizer to reconstruct, or 1,000 of anything else.
         seed: of the samples.
 
     Raises:
         ArgumentError: too few samples, samples with NaN or outside [-1, 1], or nothing here measures this model.
     """
-    n = n or (2000 if model.output == "video" else 1000)
+    n = n or {"video": 2000, "codes": 200 if len(getattr(model, "code_shape", ())) == 3 else 1000}.get(
+        model.output, 1000
+    )
     if n < FEWEST:
         raise ArgumentError(
             f"n={n}: too few samples for a score that means something. Use {FEWEST} or more; pages use 1,000."
@@ -45,6 +49,7 @@ def evaluate(model: Model, n: int | None = None, seed: int = 0) -> list[Measurem
         "image": _images,
         "video": _clips,
         "labels": _labels,
+        "codes": _codes,
     }
     if model.output not in measures:
         raise ArgumentError(f"evaluate measures {', '.join(measures)}; {model.name} makes {model.output}.")
@@ -181,6 +186,31 @@ def _labels(model: Model, n: int, seed: int) -> list[Measurement]:
         right.update({name: int((given.argmax(1) == batch[name]).sum()) for name, given in heads.items()})
     title = "{} accuracy" if len(right) > 1 else "accuracy"
     return [Measurement(title.format(name), count / n, protocol) for name, count in right.items()]
+
+
+def _codes(model: Model, n: int, seed: int) -> list[Measurement]:
+    """Held-out data through a tokenizer and back; clips are as long as its grid of codes."""
+    if model.recipe is None:
+        raise ArgumentError(f"{model.name} has no recipe, so nothing says which held-out data to reconstruct.")
+    *frames, height, width = model.code_shape
+    config = replace(model.recipe.data, frames=frames[0]) if frames else model.recipe.data
+    held_out = data.build(config, "test", seed)
+    rows = torch.arange(min(n, len(held_out))).split(CHUNK)
+    batches = [held_out.__getitems__(part.tolist())["video" if frames else "image"] for part in rows]
+    codes = torch.cat([model.encode(batch.to(model.device)).cpu() for batch in batches])
+    back = torch.cat([model.decode(part.to(model.device)).cpu() for part in codes.split(CHUNK)])
+    real = torch.cat(batches)
+    if not frames:
+        real, back = real.unsqueeze(2), back.unsqueeze(2)  # a clip of one frame
+    protocol = {"data": config.kind, "split": "test", "seed": seed}
+    bits = height * width * math.log2(model.num_codes)
+    return [
+        metrics.psnr(back, real, protocol),
+        metrics.ssim(back, real, protocol),
+        metrics.code_usage(codes, model.num_codes, protocol),
+        metrics.code_perplexity(codes, model.num_codes, protocol),
+        Measurement("bits per frame", bits, {**protocol, "codebook": model.num_codes, "grid": f"{height}x{width}"}),
+    ]
 
 
 def draw_samples(model: Model, n: int, seed: int) -> tuple[Tensor, Batch]:
