@@ -93,7 +93,7 @@ def train_command(arguments: list[str]) -> None:
     model = zoo.create_model(name, preset, seed=options.run.seed, **settings)
     print(f"{name}, preset {preset}: {chosen.note} Writing to {options.run.out}.")
     fit(model, **_fields(options.run))
-    show = "evaluate" if model.output == "labels" else "sample"
+    show = "evaluate" if model.output in ("labels", "codes") else "sample"
     print(f"Done. Next: vidgen {show} {name} --checkpoint {options.run.out}")
 
 
