@@ -194,6 +194,7 @@ class DCGAN(Model):
         self.discriminator = Discriminator(config)
         if config.init_std is not None:
             initialise(self, config.init_std)
+        self.to(memory_format=torch.channels_last)  # the same numbers in another order in memory: faster on a CPU
 
     def discriminator_loss(self, batch: Batch, draw: Draw) -> Losses:
         config, real, digit = self.config, *self._real(batch)
@@ -294,15 +295,12 @@ DCGAN.presets = {
         note="a folder of your own images; 20 minutes on one 16 GB GPU (estimated).",
     ),
     "cpu": Preset(
-        DCGANConfig(
-            generator_widths=(96, 48, 24),
-            discriminator_widths=(24, 48, 96),
-        ),
+        DCGANConfig(discriminator_norm=False, init_std=None, r1=1.0, penalty_every=4),
         Recipe(
             _DIGITS,
-            batch_size=32,
-            steps=10_000,
-            optimizers=_both(1e-3, (0.5, 0.999), schedule="linear", final_lr=1e-4),
+            batch_size=64,
+            steps=9000,
+            optimizers=_both(6e-4, (0.5, 0.99), schedule="linear", final_lr=1e-4),
             ema_decay=0.999,
         ),
         note="",
