@@ -131,11 +131,18 @@ def network() -> dict[str, Any]:
     axes[0].axvspan(0, reader.config.noise, color="#dddddd")
     axes[0].plot(sigmas, noise, "o-", color=viz.figures.COLORS[0])
     axes[0].set(xlabel="standard deviation of the noise", ylabel="FVD-digits", yscale="log")
-    axes[0].text(reader.config.noise / 2, max(noise) / 1.6, "training adds it\nand asks nothing", ha="center", va="top")
+    axes[0].text(
+        reader.config.noise / 2,
+        max(noise) / 1.6,
+        "training adds it\nand asks nothing",
+        ha="center",
+        va="top",
+        fontsize=9,
+    )
     axes[1].axvspan(0, reader.config.blur, color="#dddddd")
     axes[1].plot(strengths, blur, "o-", color=viz.figures.COLORS[1])
     axes[1].set(xlabel="strength of the blur")
-    axes[1].text(0.5, max(noise) / 1.6, "training adds it\nand asks how much", ha="center", va="top")
+    axes[1].text(0.5, max(noise) / 1.6, "training adds it\nand asks how much", ha="center", va="top", fontsize=9)
     viz.save_figure(fig, OUT / "network.png")
     return {
         "network": {
