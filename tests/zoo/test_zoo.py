@@ -32,7 +32,9 @@ def test_every_row_is_a_model_of_that_name_with_presets_that_build(row):
     for preset in row.presets:
         with torch.device("meta"):
             model = create_model(row.name, preset)
-        assert model.preset == preset and all(count > 0 for count in count_parameters(model).values())
+        assert model.preset == preset
+        for child, count in count_parameters(model).items():  # a codebook of running means has buffers only
+            assert count > 0 or any(True for _ in getattr(model, child).buffers()), child
         assert {p.device.type for p in model.parameters()} == {"meta"}
 
 
