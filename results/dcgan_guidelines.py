@@ -21,9 +21,9 @@ from vidgen_lab.training.state import write_json
 STEPS, SEEDS, SAMPLES, RATE = 400, range(2), 1000, 1.5e-3
 
 
-def adam(lr: float, betas: tuple[float, float] = (0.5, 0.999)) -> dict[str, Optimizer]:
+def adam(lr: float) -> dict[str, Optimizer]:
     """The same Adam for both players."""
-    return {name: Optimizer(lr=lr, betas=betas) for name in ("discriminator", "generator")}
+    return {name: Optimizer(lr=lr, betas=(0.5, 0.999)) for name in ("discriminator", "generator")}
 
 
 BASE: dict[str, Any] = {
@@ -41,12 +41,9 @@ GAMES: dict[str, dict[str, Any]] = {
     "no-norm-in-d": {"discriminator_norm": False},
     "no-norm-in-g": {"generator_norm": False},
     "relu-in-d": {"discriminator_leak": 0.0},
-    "leaky-in-g": {"generator_leak": 0.2},
     "pooling-in-d": {"halve": "pool"},
-    "nearest-in-g": {"double": "nearest"},
     "torch-init": {"init_std": None},
     "published-rate": {"optimizers": adam(2e-4)},
-    "beta-0.9": {"optimizers": adam(RATE, (0.9, 0.999))},
     "r1": {"discriminator_norm": False, "init_std": None, "r1": 1.0, "penalty_every": 8},
 }
 

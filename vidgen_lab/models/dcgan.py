@@ -303,11 +303,11 @@ DCGAN.presets = {
             optimizers=_both(6e-4, (0.5, 0.99), schedule="linear", final_lr=1e-4),
             ema_decay=0.999,
         ),
-        note="",
+        note="420 CPU-seconds on one thread of a busy machine.",
     ),
     "ci": Preset(
         DCGANConfig(),
         Recipe(_DIGITS, batch_size=32, steps=1400, optimizers=_both(1.5e-3, (0.5, 0.999)), ema_decay=0.999),
-        note="",
+        note="41 seconds and 0.9 GB on one CPU thread.",
     ),
 }

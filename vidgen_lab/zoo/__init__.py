@@ -55,6 +55,7 @@ ENTRIES = {
             "convolutional generator and discriminator, by the guidelines that made image GANs train",
             "foundations/dcgan",
             "radford2016dcgan",
+            "dcgan-cpu.safetensors",
         ),
         Entry(
             "vae",
