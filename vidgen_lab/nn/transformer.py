@@ -21,18 +21,17 @@ INIT_STD = 0.02  # of embeddings, positions and layers
 
 
 class Cache:
-    """Keys and values of one layer for all places so far, `(B, heads, L, d)`, so that they are computed once."""
+    """Keys and values of one layer at all places so far, so that they are computed once: `(2, B, heads, L, d)`."""
 
     def __init__(self, batch: int, heads: int, length: int, width: int, like: Tensor) -> None:
-        self.keys, self.values = like.new_empty(2, batch, heads, length, width)
+        self.pairs = like.new_empty(2, batch, heads, length, width)
         self.filled = 0  # places that are known
 
-    def extend(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Adds the next place, `(B, heads, 1, d)`; gives all places so far."""
-        self.keys[:, :, self.filled] = key[:, :, 0]
-        self.values[:, :, self.filled] = value[:, :, 0]
+    def extend(self, pair: Tensor) -> Tensor:
+        """Adds the next place, `(2, B, heads, 1, d)`; gives all places so far."""
         self.filled += 1
-        return self.keys[:, :, : self.filled], self.values[:, :, : self.filled]
+        self.pairs[:, :, :, self.filled - 1 : self.filled] = pair
+        return self.pairs[:, :, :, : self.filled]
 
 
 class Attention(nn.Module):
@@ -45,9 +44,9 @@ class Attention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
-        query, key, value = rearrange(self.project(x), "b l (three h d) -> three b h l d", three=3, h=self.heads)
-        if cache is not None:
-            key, value = cache.extend(key, value)
+        projected = rearrange(self.project(x), "b l (three h d) -> three b h l d", three=3, h=self.heads)
+        query, pair = projected[0], projected[1:]
+        key, value = pair if cache is None else cache.extend(pair)
         # A whole sequence needs the mask. The one new place of a cached step may see all that is there.
         seen = scaled_dot_product_attention(query, key, value, is_causal=cache is None)  # eq. (vqvae-attention)
         return self.out(rearrange(seen, "b h l d -> b l (h d)"))
@@ -150,7 +149,7 @@ class CausalTransformer(nn.Module):
             raise ArgumentError(f"place {place}: give last=None at place 0 and there only; else the token before.")
         if place == self.length:
             raise ArgumentError(f"all {self.length} places are written. Build the transformer with a greater length.")
-        x = self._start(len(caches[0].keys), label) if last is None else self.embedding(last[:, None])  # (B, 1, D)
+        x = self._start(caches[0].pairs.shape[1], label) if last is None else self.embedding(last[:, None])  # (B, 1, D)
         x = self.dropout(x + self.positions[place])
         for block, cache in zip(self.blocks, caches, strict=True):
             x = block(x, cache)
