@@ -8,6 +8,7 @@ LAB_READY := .venv/lab-ready
 BENCH := .venv-bench/bin
 BENCH_READY := .venv-bench/ready
 COMPARISONS := metrics gan_step moving_digits quantizer transformer video_diffusion nuwa latte
+TIMED := gan digits-3d
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.ini --nbval-cell-timeout 300 --ignore=notebooks/student
 
 export OMP_NUM_THREADS = 1
@@ -71,10 +72,12 @@ $(BENCH_READY): $(READY) benchmarks/requirements.txt
 	$(BENCH)/python -m pip install $(CONSTRAINTS) -r benchmarks/requirements.txt
 	touch $@
 
+bench: export TQDM_DISABLE = 1
 bench: $(BENCH_READY)
 	for name in $(COMPARISONS); do \
 		$(BENCH)/python -W ignore benchmarks/$$name.py --json results/bench-$$(echo $$name | tr _ -).json || exit 1; \
 	done
+	for name in $(TIMED); do $(BIN)/vidgen bench $$name --preset ci --device cpu --json results/speed-$$name.json || exit 1; done
 
 board: $(READY)
 	$(BIN)/vidgen bench --board

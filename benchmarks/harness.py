@@ -111,7 +111,7 @@ def run(script: str, cases: Mapping[str, Case], packages: Sequence[str] = ()) ->
 
 def measure(case: Case, rounds: int, seconds: float) -> dict[str, Any]:
     """One case, as a manifest keeps it."""
-    result: dict[str, Any] = {"about": case.about, "peer": case.peer}
+    result: dict[str, Any] = {"about": case.about, "against": case.peer}
     if case.difference:
         difference = case.difference()
         if not difference <= case.allowed:

@@ -7,8 +7,6 @@ terms, whose network it would have to download. NUWA sees codes, so that its tok
 has no cache in the peer, and guides with a second pass.
 """
 
-import os
-
 import torch
 from harness import PEER, Built, Case, need, run
 
@@ -16,8 +14,6 @@ PACKAGE = "nuwa-pytorch"
 FRAMES, SIZE, CODES, WIDTH = 4, 32, 128, 64
 GRID = SIZE // 4  # codes a side
 WORDS, LONGEST = 64, 16
-
-os.environ["TQDM_DISABLE"] = "1"  # of the peer's generation
 
 
 def peer_vqgan() -> torch.nn.Module:

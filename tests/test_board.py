@@ -106,7 +106,7 @@ def test_what_a_model_stands_on_is_trained_for_each_seed_and_counts_towards_the_
         own, below = (json.loads((path / "manifest.json").read_text()) for path in (own, below))
         assert (own["model"], own["steps"], own["seed"]) == ("mini-top", 2, run["seed"])
         assert (below["model"], below["steps"], below["seed"]) == ("mini-below", 3, run["seed"])
-        assert run["cpu_seconds"] == pytest.approx(own["cpu_seconds"] + below["cpu_seconds"], abs=0.06)
+        assert run["cpu_seconds"] == pytest.approx(own["cpu_seconds"] + below["cpu_seconds"], abs=0.01)
         assert run["weights_sha256"] == own["weights_sha256"]
         trained = zoo.load_model(folder / "runs" / "mini-top" / f"seed-{run['seed']}")
         fresh = zoo.create_model("mini-top", "board", seed=run["seed"])
@@ -119,6 +119,7 @@ def test_all_seeds_are_measured_under_one_protocol(made):
 
 
 def test_the_page_ranks_a_new_row_by_its_distance(made):
+    made["seeds"].append(made["seeds"][0])  # the page asks for three
     worse = json.loads(json.dumps(made)) | {"model": "mini-worse"}
     for run in worse["seeds"]:
         run["metrics"]["FVD-digits"]["value"] += 1

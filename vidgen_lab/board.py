@@ -104,4 +104,4 @@ def _train(name: str, preset: str, seed: int, out: Path, resume: bool) -> tuple[
             f"{out} took {cpu_seconds:.0f} CPU-seconds; the budget is {BUDGET}, or {SLACK * BUDGET:.0f} on a busy "
             f'machine. Lower the steps of preset "{preset}".'
         )
-    return zoo.load_model(out), {"cpu_seconds": round(cpu_seconds, 1), "weights_sha256": run["weights_sha256"]}
+    return zoo.load_model(out), {"cpu_seconds": round(cpu_seconds, 2), "weights_sha256": run["weights_sha256"]}

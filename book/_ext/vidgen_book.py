@@ -147,6 +147,7 @@ class ResultCard(SphinxDirective):
 
 
 SCORE = "FVD-digits"  # what the leaderboard ranks by: the smaller, the better
+SEEDS = 3  # trainings of each of its rows
 
 
 def over_seeds(row: dict[str, Any], metric: str, key: str = "value") -> list[float]:
@@ -157,9 +158,13 @@ def over_seeds(row: dict[str, Any], metric: str, key: str = "value") -> list[flo
 def ranked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of the leaderboard, the best first: the lowest mean score over the seeds.
 
-    Raises ResultError where a metric was measured under two protocols, since such values have no common scale.
+    Raises ResultError where a metric was measured under two protocols, since such values have no common scale, and
+    where a row does not have three seeds.
     """
     firsts: dict[str, tuple[str, dict[str, Any]]] = {}
+    for row in rows:
+        if len(row["seeds"]) != SEEDS:
+            raise ResultError(f"{row['model']} has {len(row['seeds'])} seeds, not {SEEDS}")
     runs = [(row["model"], run["metrics"]) for row in rows for run in row["seeds"]]
     for model, metrics in runs:
         if SCORE not in metrics:
@@ -193,20 +198,18 @@ class Leaderboard(SphinxDirective):
             kind = "that takes a caption" if captioned else "without captions"
             return [nodes.paragraph(text=f"No row yet: no clip model {kind} has been trained on this budget.")]
         metrics = list(dict.fromkeys(name for row in rows for name in row["seeds"][0]["metrics"]))
-        lines = [["", "model", *metrics, "CPU-seconds", "parameters", "seeds"]]
+        lines = [["", "model", *metrics, "CPU-seconds", "parameters"]]
         for place, row in enumerate(rows, start=1):
-            shown = [spread(over_seeds(row, name)) if name in row["seeds"][0]["metrics"] else "–" for name in metrics]
-            seconds = spread([run["cpu_seconds"] for run in row["seeds"]])
+            scores = {name: over_seeds(row, name) for name in row["seeds"][0]["metrics"]}
+            shown = {name: f"{mean(values):.3g}" for name, values in scores.items()}
+            shown[SCORE] += f" ({min(scores[SCORE]):.3g} to {max(scores[SCORE]):.3g})"
+            seconds = f"{mean(run['cpu_seconds'] for run in row['seeds']):.0f}"
             parameters = f"{sum(row['parameters'].values()):,}"
-            lines.append([str(place), row["model"], *shown, seconds, parameters, str(len(row["seeds"]))])
+            cells = [shown.get(name, "–") for name in metrics]
+            lines.append([str(place), row["model"], *cells, seconds, parameters])
         real = {name: metric["real"] for row in rows for name, metric in row["seeds"][0]["metrics"].items()}
-        lines.append(["", "real clips", *(plain(real[name]) for name in metrics), "", "", ""])
+        lines.append(["", "real clips", *(f"{real[name]:.3g}" for name in metrics), "", ""])
         return [table(lines)]
-
-
-def spread(values: list[float]) -> str:
-    """Mean, and the least and the most."""
-    return f"{plain(mean(values))} ({plain(min(values))} to {plain(max(values))})"
 
 
 def table(lines: list[list[str]]) -> nodes.table:

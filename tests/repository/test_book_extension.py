@@ -159,15 +159,19 @@ def test_an_empty_leaderboard_says_so(project):
 
 
 def test_the_leaderboard_is_ranked_with_its_spread_and_captioned_models_stand_apart(project):
-    for model in (row("tgan", 9.0, 12.0, 15.0), row("vgan", 4.0, 5.0, 9.0), row("fusion", 1.0, captioned=True)):
+    for model in (
+        row("tgan", 9.0, 12.0, 15.0),
+        row("vgan", 4.0, 5.0, 9.0),
+        row("fusion", 1.0, 1.0, 1.0, captioned=True),
+    ):
         (project.source / f"results/board-{model['model']}.json").write_text(json.dumps(model))
     assert project.build(BOARDS) == ""
     plain, captioned = project.page().split('<section id="captioned">')
     assert cells(plain) == [
-        ["", "model", "FVD-digits", "CPU-seconds", "parameters", "seeds"],
-        ["1", "vgan", "6 (4 to 9)", "291 (290 to 292)", "1,234", "3"],
-        ["2", "tgan", "12 (9 to 15)", "291 (290 to 292)", "1,234", "3"],
-        ["", "real clips", "0.4", "", "", ""],
+        ["", "model", "FVD-digits", "CPU-seconds", "parameters"],
+        ["1", "vgan", "6 (4 to 9)", "291", "1,234"],
+        ["2", "tgan", "12 (9 to 15)", "291", "1,234"],
+        ["", "real clips", "0.4", "", ""],
     ]
     assert [line[1] for line in cells(captioned)] == ["model", "fusion", "real clips"]
 
@@ -175,14 +179,19 @@ def test_the_leaderboard_is_ranked_with_its_spread_and_captioned_models_stand_ap
 def test_a_new_row_of_the_leaderboard_rebuilds_its_page(project):
     project.build(BOARDS)
     time.sleep(0.01)
-    (project.source / "results/board-vgan.json").write_text(json.dumps(row("vgan", 4.0)))
+    (project.source / "results/board-vgan.json").write_text(json.dumps(row("vgan", 4.0, 4.0, 4.0)))
     assert project.build() == "" and "vgan" in project.page()
 
 
 def test_rows_of_two_protocols_are_not_ranked(project):
-    for model in (row("tgan", 9.0), row("vgan", 4.0, frames=8)):
+    for model in (row("tgan", 9.0, 9.0, 9.0), row("vgan", 4.0, 4.0, 4.0, frames=8)):
         (project.source / f"results/board-{model['model']}.json").write_text(json.dumps(model))
     assert "FVD-digits of vgan and of tgan differ in frames" in project.build(BOARDS)
+
+
+def test_a_row_of_fewer_seeds_than_three_is_not_ranked(project):
+    (project.source / "results/board-vgan.json").write_text(json.dumps(row("vgan", 4.0)))
+    assert "vgan has 1 seeds, not 3" in project.build(BOARDS)
 
 
 def test_a_clip_is_embedded_so_that_it_plays_at_any_depth(project):
