@@ -41,9 +41,10 @@ def _check(name: str, features: Tensor, fewest: int) -> None:
             f"{name} has {len(features)} rows of {features.shape[1]} features; this score needs {fewest} rows or more. "
             "Draw more samples, or use a network with fewer features."
         )
-    if not torch.isfinite(features).all():
+    low, high = features.amin(0), features.amax(0)  # (d,); NaN and infinity show in them too
+    if not torch.isfinite(low).all() or not torch.isfinite(high).all():
         raise ArgumentError(f"{name} holds NaN or infinity: look at the samples before you score them.")
-    if features.double().std(0).max() <= 1e-6 * features.abs().max():
+    if (high - low).max() <= 4e-6 * torch.maximum(high.abs(), low.abs()).max():
         raise ArgumentError(
             f"{name} has the same features in all {len(features)} rows: either all samples are equal, or the network "
             "sees none of them. Look at the samples, and at the weights of the network."

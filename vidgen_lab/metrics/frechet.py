@@ -2,7 +2,7 @@
 
     symbol  variable    shape    meaning
     X, Y    real, fake  (N, d)   features, one row a sample
-    R       factor      (d, d)   triangular, R^T R is the covariance
+    R       factor      (d, d)   a root of the covariance: R^T R gives it back
 
 Both sets are taken for Gaussians. What the distance sees is what the network sees: on the features of a network of
 ours it is not FID and not FVD, and its name must say so.
@@ -96,7 +96,9 @@ def gaussian_distance(real: Tensor, fake: Tensor) -> float:
 
 def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
     mean = features.mean(0)  # (d,)
-    return mean, torch.linalg.qr((features - mean) / (len(features) - 1) ** 0.5, mode="r").R  # (d, d)
+    rows = features - mean
+    values, vectors = torch.linalg.eigh(rows.T @ rows / (len(rows) - 1))
+    return mean, values.clamp_min(0).sqrt()[:, None] * vectors.T  # (d, d)
 
 
 def _subset(features: Tensor, n: int, generator: torch.Generator) -> Tensor:
