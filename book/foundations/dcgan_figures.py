@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, interpolate
 
 from vidgen_lab import create_model, fit, load_pretrained, metrics, viz
-from vidgen_lab.core import Model
+from vidgen_lab.core import Model, count_parameters
 from vidgen_lab.core.manifest import command_line, environment
 from vidgen_lab.data import Digits
 from vidgen_lab.models.inpainting import inpaint, mask
@@ -163,7 +163,7 @@ def training() -> dict[str, Any]:
     viz.save(clip, OUT / "training.mp4", fps=8)
     viz.save(clip[:8, :, [0, 6, 12, 18, 24, 30, 36, len(shown) - 1]], OUT / "training.png")
     save_grid(torch.cat([pictures[budget] for budget in budgets]), "budgets.png", 16)
-    return {"budgets": budgets}
+    return {"budgets": budgets, "ci": count_parameters(model)}
 
 
 def latent() -> dict[str, Any]:
@@ -229,11 +229,11 @@ def latent() -> dict[str, Any]:
     for name, value in directions.items():
         order = value.argsort()
         direction = many[order[-400:]].mean(0) - many[order[:400]].mean(0)
-        shown = [at_usual_length(base + strength * direction) for strength in (-1.0, -0.5, 0.0, 0.5, 1.0)]
+        shown = [at_usual_length(base + strength * direction) for strength in (-0.6, -0.3, 0.0, 0.3, 0.6)]
         arithmetic.append(torch.stack([draw(latents) for latents in shown], dim=1).flatten(0, 1))
         fresh = torch.randn(1000, size, generator=rng(10))
         measure = {"ink": lambda x: (x + 1).mean((1, 2, 3)) / 2, "slant": slant}[name]
-        ends_of = [measure(draw(at_usual_length(fresh + s * direction))) for s in (-1.0, 1.0)]
+        ends_of = [measure(draw(at_usual_length(fresh + s * direction))) for s in (-0.6, 0.6)]
         effects[name] = {
             "minus": ends_of[0].mean().item(),
             "plus": ends_of[1].mean().item(),
@@ -262,6 +262,7 @@ def latent() -> dict[str, Any]:
     ax.legend()
     viz.save_figure(fig, OUT / "distances.png")
     return {
+        "parameters": count_parameters(model),
         "length_root": size**0.5,
         "length_straight_middle": straight[20].mean().item(),
         "length_slerp_middle": bent[20].mean().item(),
