@@ -109,7 +109,7 @@ def ours_ssim() -> Built:
 
 def peer_ssim() -> Built:
     prediction, target = map(frames, clips())
-    return Built(lambda: StructuralSimilarityIndexMeasure(data_range=2.0)(prediction, target))
+    return Built(lambda: StructuralSimilarityIndexMeasure(data_range=2.0)(prediction + 1, target + 1))
 
 
 def difference(ours, peer) -> float:

@@ -107,6 +107,8 @@ def test_a_model_of_other_pictures_is_not_measured_with_digits():
         evaluate(Copyist(Recipe(DataConfig("films"))), 200)
     with pytest.raises(ArgumentError, match="n=50: too few"):
         evaluate(Copyist(), 50)
+    with pytest.raises(ArgumentError, match="n=0: too few"):
+        evaluate(Copyist(), 0)
 
 
 @pytest.mark.parametrize("value,message", [(float("nan"), "samples holds NaN"), (1.5, r"samples runs from .* to 1.5")])

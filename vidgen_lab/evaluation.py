@@ -28,7 +28,8 @@ def evaluate(model: Model, n: int | None = None, seed: int = 0) -> list[Measurem
 
     points: modes covered. image: IS-digits, FID-digits, classes hit. video: FVD-digits, what was asked for, content and
     motion, diversity. labels: accuracy on held-out data. codes: how well a tokenizer reconstructs held-out data, and
-    how much of its codebook that takes. Each `reference` is what real held-out data score.
+    how much of its codebook that takes. Each `reference` is what real data score in the place of the samples: held-out
+    data, and for FID-digits, whose other set they are, training digits.
 
     Args:
         n: samples; None: 2,000 clips, 200 clips for a tokenizer to reconstruct, or 1,000 of anything else.
@@ -37,9 +38,9 @@ def evaluate(model: Model, n: int | None = None, seed: int = 0) -> list[Measurem
     Raises:
         ArgumentError: too few samples, samples with NaN or outside [-1, 1], or nothing here measures this model.
     """
-    n = n or {"video": 2000, "codes": 200 if len(getattr(model, "code_shape", ())) == 3 else 1000}.get(
-        model.output, 1000
-    )
+    if n is None:
+        usual = {"video": 2000, "codes": 200 if len(getattr(model, "code_shape", ())) == 3 else 1000}
+        n = usual.get(model.output, 1000)
     if n < FEWEST:
         raise ArgumentError(
             f"n={n}: too few samples for a score that means something. Use {FEWEST} or more; pages use 1,000."

@@ -28,6 +28,7 @@ def test_usage_is_the_share_of_codes_that_occur():
 
 def test_a_uniform_prior_needs_log2_k_bits_and_a_sure_one_none():
     assert bits_per_code(torch.zeros(2, 3, 8, 8), UNIFORM).value == pytest.approx(3)
+    assert bits_per_code(torch.zeros(2, 3, 8, 8), UNIFORM.int()).value == pytest.approx(3)
     sure = 100 * torch.nn.functional.one_hot(UNIFORM, 8)
     assert bits_per_code(sure, UNIFORM).value == pytest.approx(0, abs=1e-9)
 
@@ -36,6 +37,8 @@ def test_a_prior_that_knows_the_shares_needs_their_entropy():
     codes = torch.tensor([0, 0, 0, 1])
     logits = torch.tensor([0.75, 0.25]).log().expand(4, 2)
     assert bits_per_code(logits, codes).value == pytest.approx(math.log2(code_perplexity(codes, 2).value), abs=1e-6)
+    each = torch.tensor([[0.5, 0.5], [0.25, 0.75], [0.125, 0.875], [0.75, 0.25]]).log()  # another belief before each
+    assert bits_per_code(each, codes).value == pytest.approx((1 + 2 + 3 + 2) / 4)
 
 
 def test_codebooks_of_two_sizes_are_not_compared():

@@ -34,6 +34,18 @@ def test_on_equal_distributions_the_distance_averages_zero_and_the_interval_hold
     assert 0.9 < sum(held) / 200 < 0.99
 
 
+def test_the_estimate_is_the_formula_written_out_pair_by_pair():
+    x, y = gaussian(5, 3, 0), 1.5 * gaussian(5, 3, 1) + 0.3
+
+    def mean(a: Tensor, b: Tensor, itself: bool) -> float:
+        rows = range(5)
+        likeness = [((a[i] @ b[j] / 3 + 1) ** 3).item() for i in rows for j in rows if itself or i != j]
+        return sum(likeness) / len(likeness)
+
+    expected = mean(x, x, itself=False) + mean(y, y, itself=False) - 2 * mean(x, y, itself=True)
+    assert _discrepancy(x, y) == pytest.approx(expected, rel=1e-12)
+
+
 def test_a_shift_is_found_at_few_samples():
     real, fake = gaussian(200, 4, 0), gaussian(200, 4, 1) + 1
     result = kernel_distance(real, fake, PROTOCOL, subsets=10)

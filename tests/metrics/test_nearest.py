@@ -13,7 +13,13 @@ def test_a_copy_is_found_at_distance_zero_and_a_shifted_one_at_its_distance():
     samples[2, 0, 0, 0] += 0.5
     index, distance = nearest(samples, pictures)
     assert index.tolist() == [7, 250, 7]
-    assert distance.tolist() == pytest.approx([0, 0, 0.5], abs=2e-3)
+    assert distance.tolist() == pytest.approx([0, 0, 0.5], abs=1e-6)
+
+
+def test_a_copy_among_many_large_pictures_is_at_distance_zero():
+    pictures = 2 * torch.rand(60, 1, 64, 64, generator=torch.Generator().manual_seed(0)) - 1
+    index, distance = nearest(pictures, pictures)
+    assert torch.equal(index, torch.arange(60)) and not distance.any()
 
 
 def test_many_samples_are_compared_in_parts_and_keep_their_order():

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -32,10 +33,31 @@ def test_equal_clips_have_ssim_one_and_infinite_psnr():
 
 
 def test_the_ssim_of_two_flat_frames_is_the_term_of_luminance():
-    low, high, c1 = 0.25, 0.75, (0.01 * 2) ** 2
+    low, high, c1 = 0.25, 1.75, (0.01 * 2) ** 2  # above black
     expected = (2 * low * high + c1) / (low**2 + high**2 + c1)
     flat = torch.ones(1, 1, 3, 16, 16)
-    assert ssim(low * flat, high * flat).value == pytest.approx(expected, abs=1e-6)
+    # Flat and bright frames are the worst case of float32: their variances are 0, the difference of two squares.
+    assert ssim(low * flat - 1, high * flat - 1).value == pytest.approx(expected, abs=1e-3)
+
+
+def test_ssim_is_the_formula_in_a_window_around_each_pixel():
+    shape, c1, c2 = (1, 1, 1, 11, 12), (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    x, y = clips(0, shape), (clips(0, shape) + 0.3 * clips(1, shape)).clamp(-1, 1)
+    bell = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    weights = np.outer(bell, bell) / bell.sum() ** 2
+    x_large, y_large = (np.pad(clip[0, 0, 0].double().numpy() + 1, 5, mode="reflect") for clip in (x, y))
+    found = []
+    for row, column in np.ndindex(11, 12):
+        a, b = (frame[row : row + 11, column : column + 11] for frame in (x_large, y_large))
+        (var_a, both), (_, var_b) = np.cov(a.ravel(), b.ravel(), aweights=weights.ravel(), ddof=0)
+        a, b = (weights * a).sum(), (weights * b).sum()
+        found.append((2 * a * b + c1) * (2 * both + c2) / ((a**2 + b**2 + c1) * (var_a + var_b + c2)))
+    assert ssim(x, y).value == pytest.approx(np.mean(found), abs=1e-6)
+
+
+def test_a_clip_is_not_like_its_own_negative():
+    clip = clips(0)
+    assert ssim(clip, -clip).value < -0.5
 
 
 def test_ssim_does_not_look_across_frames():
@@ -48,7 +70,7 @@ def test_scores_agree_with_torchmetrics_on_each_frame():
     one, other = clips(0), (clips(0) + 0.2 * clips(1)).clamp(-1, 1)
     pairs = [(one[b, :, t][None], other[b, :, t][None]) for b in range(2) for t in range(4)]
     theirs_psnr = [peak_signal_noise_ratio(x, y, data_range=2.0).item() for x, y in pairs]
-    theirs_ssim = [structural_similarity_index_measure(x, y, data_range=2.0).item() for x, y in pairs]
+    theirs_ssim = [structural_similarity_index_measure(x + 1, y + 1, data_range=2.0).item() for x, y in pairs]
     assert psnr(one, other).value == pytest.approx(sum(theirs_psnr) / 8, rel=1e-4)
     assert ssim(one, other).value == pytest.approx(sum(theirs_ssim) / 8, rel=1e-4)
 
@@ -56,7 +78,7 @@ def test_scores_agree_with_torchmetrics_on_each_frame():
 def test_many_clips_score_as_they_do_one_by_one():
     one, other = clips(0, (70, 1, 2, 12, 12)), clips(1, (70, 1, 2, 12, 12))
     singly = [ssim(one[[b]], other[[b]]).value for b in range(70)]
-    assert ssim(one, other).value == pytest.approx(sum(singly) / 70, abs=1e-9)
+    assert ssim(one, other).value == pytest.approx(sum(singly) / 70, abs=1e-7)
 
 
 def test_best_of_n_takes_the_best_sample_of_each_clip():

@@ -25,6 +25,8 @@ def test_the_inception_score_is_one_when_all_samples_look_alike():
 def test_the_inception_score_is_k_when_k_classes_are_sure_and_equally_often():
     logits = 100 * torch.eye(10).repeat(7, 1)
     assert inception_score(logits, STATED).value == pytest.approx(10)
+    half = torch.cat([logits, torch.zeros(70, 10)])  # the classifier has no idea of the other half
+    assert inception_score(half, STATED).value == pytest.approx(10**0.5)
 
 
 def test_the_inception_score_drops_with_a_missing_class():

@@ -15,7 +15,8 @@ def attribute_accuracy(
 ) -> list[Measurement]:
     """Share of samples in which the classifier sees what was asked for: one measurement an attribute, then all at once.
 
-    The classifier errs too: give its own accuracy on real samples beside it, as the most that can be reached.
+    The classifier errs too: give its own accuracy on real samples beside it. More than that is no better: the
+    samples are easier to read than the data.
 
     Args:
         logits: `(N, classes)` of each attribute that the classifier reads, by name: digit, color, direction, speed.

@@ -57,7 +57,7 @@ def bits_per_code(logits: Tensor, codes: Tensor, protocol: Mapping[str, Any] | N
     _counts(codes, size)
     if not torch.isfinite(logits).all():
         raise ArgumentError("logits holds NaN or infinity: look at the prior before you score it.")
-    nats = cross_entropy(logits.double().reshape(-1, size), codes.reshape(-1))  # eq. (metrics-bits)
+    nats = cross_entropy(logits.double().reshape(-1, size), codes.reshape(-1).long())  # eq. (metrics-bits)
     return Measurement("bits per code", nats.item() / math.log(2), _stated(codes, size, protocol))
 
 

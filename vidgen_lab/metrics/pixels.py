@@ -3,6 +3,7 @@
 Clips are `(B, C, T, H, W)` in [-1, 1]; give images as clips of one frame. torchmetrics scores the frames.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from vidgen_lab.metrics.scores import Measurement
 DATA_RANGE = 2.0  # from -1 to 1
 CLIPS_AT_ONCE = 32  # bounds the memory of SSIM
 SSIM_WINDOW = 11
-SSIM_VARIANT = "2-D Gaussian window 11x11, sigma 1.5, k1 0.01, k2 0.03, mean over channels"
+SSIM_VARIANT = "2-D Gaussian window 11x11, sigma 1.5, k1 0.01, k2 0.03, black at 0, edges mirrored, mean over channels"
 
 
 def psnr(prediction: Tensor, target: Tensor, protocol: Mapping[str, Any] | None = None) -> Measurement:
@@ -33,7 +34,8 @@ def psnr(prediction: Tensor, target: Tensor, protocol: Mapping[str, Any] | None 
 def ssim(prediction: Tensor, target: Tensor, protocol: Mapping[str, Any] | None = None) -> Measurement:
     """Structural similarity: of each frame, then the mean over frames and clips. 1 for equal frames, at most 1.
 
-    The variant is in the protocol: two-dimensional Gaussian window of 11x11 pixels with sigma 1.5.
+    The variant is in the protocol: a two-dimensional Gaussian window of 11x11 pixels with sigma 1.5 around each
+    pixel, frames mirrored at their edges. Pixels are shifted to [0, 2] first, for the formula compares means as ratios.
 
     Args:
         prediction, target: `(B, C, T, H, W)` in [-1, 1], at least 11x11 pixels.
@@ -109,8 +111,8 @@ def _clip_scores(of_frames: Callable[[Tensor, Tensor], Tensor], prediction: Tens
 
 
 def _frames(clips: Tensor) -> Tensor:
-    """`(B, C, T, H, W) -> (B*T, C, H, W)`, in float64: SSIM subtracts squares that are nearly equal."""
-    return clips.double().transpose(1, 2).flatten(0, 1)
+    """`(B, C, T, H, W) -> (B*T, C, H, W)`, in float32: float64 moves SSIM by 1e-5 and takes seven times as long."""
+    return clips.float().transpose(1, 2).flatten(0, 1)
 
 
 # torchmetrics takes seconds to import: only who scores pixels pays.
@@ -131,16 +133,17 @@ def _frame_ssim(prediction: Tensor, target: Tensor) -> Tensor:
             f"frames of {target.shape[-2]}x{target.shape[-1]} pixels: SSIM needs 11x11 or more for its window."
         )
     options = {"data_range": DATA_RANGE, "reduction": "none"}
-    return structural_similarity_index_measure(prediction, target, **options).reshape(-1)  # eq. (metrics-ssim)
+    scores = structural_similarity_index_measure(prediction + 1, target + 1, **options)  # eq. (metrics-ssim)
+    return scores.reshape(-1)
 
 
 def check_clips(name: str, clips: Tensor) -> None:
     """Raises `ArgumentError` unless these are clips `(B, C, T, H, W)` in [-1, 1]."""
     if clips.dim() != 5 or not clips.numel():
         raise ArgumentError(f"{name} has shape {tuple(clips.shape)}: give clips (B, C, T, H, W); an image has T = 1.")
-    if not torch.isfinite(clips).all():
+    low, high = (bound.item() for bound in clips.aminmax())  # NaN and infinity show in them too
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise ArgumentError(f"{name} holds NaN or infinity: look at the samples before you score them.")
-    low, high = clips.min().item(), clips.max().item()
     if low < -1 or high > 1:
         raise ArgumentError(
             f"{name} runs from {low:.4g} to {high:.4g}: values must lie in [-1, 1]. Rescale [0, 1] by 2 x - 1; "
