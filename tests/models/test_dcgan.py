@@ -66,7 +66,8 @@ def test_every_layer_doubles_or_halves_for_every_kernel(kernel, double, halve):
     config = replace(TINY, kernel=kernel, double=double, halve=halve)
     images = Generator(config)(torch.randn(3, 5, generator=rng()))
     assert images.shape == (3, 1, 16, 16) and images.abs().max() <= 1
-    assert Discriminator(config)(images).shape == (3,)
+    discriminator = Discriminator(config)
+    assert discriminator.layers(images).shape == (3, 1, 1, 1) and discriminator(images).shape == (3,)
 
 
 # Convolution and transposed convolution.

@@ -257,6 +257,7 @@ def _both(lr: float, betas: tuple[float, float], **settings: Any) -> dict[str, O
 
 _PUBLISHED = _both(2e-4, (0.5, 0.999))
 _DIGITS = DataConfig("digits", size=32)
+_REFERENCE = DCGANConfig(64, 3, 100, generator_widths=(512, 256, 128, 64), discriminator_widths=(64, 128, 256, 512))
 
 DCGAN.presets = {
     "paper": Preset(
@@ -273,24 +274,12 @@ DCGAN.presets = {
         note="the generator of the paper's Figure 1 and a discriminator that mirrors it; never run here.",
     ),
     "reference": Preset(
-        DCGANConfig(
-            size=64,
-            channels=3,
-            latent_dim=100,
-            generator_widths=(512, 256, 128, 64),
-            discriminator_widths=(64, 128, 256, 512),
-        ),
+        _REFERENCE,
         Recipe(DataConfig("images", size=64), batch_size=64, steps=100_000, optimizers=_PUBLISHED),
         note="the networks of PyTorch's public DCGAN example; never run in full here.",
     ),
     "gpu": Preset(
-        DCGANConfig(
-            size=64,
-            channels=3,
-            latent_dim=100,
-            generator_widths=(512, 256, 128, 64),
-            discriminator_widths=(64, 128, 256, 512),
-        ),
+        _REFERENCE,
         Recipe(DataConfig("images", size=64), batch_size=64, steps=20_000, optimizers=_PUBLISHED, ema_decay=0.999),
         note="a folder of your own images; 20 minutes on one 16 GB GPU (estimated).",
     ),
