@@ -20,9 +20,11 @@ def latents(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def learned(num_codes: int = 8, dim: int = 3, **options) -> VectorQuantizer:
-    """A quantiser with random codes that counts as started."""
+    """A quantiser with random codes, which has forgotten its first steps."""
     torch.manual_seed(0)
-    return VectorQuantizer(num_codes, dim, data_start=False, **options)
+    quantizer = VectorQuantizer(num_codes, dim, data_start=False, **options)
+    quantizer.steps += 10_000
+    return quantizer
 
 
 EITHER = pytest.mark.parametrize(
@@ -120,6 +122,15 @@ def test_one_step_of_the_running_means_is_their_formula_and_comes_after_the_code
     assert torch.allclose(quantizer.codebook, (0.9 * before.sums + 0.1 * sums) / smoothed(counts)[:, None], atol=1e-6)
 
 
+def test_the_first_steps_forget_faster():
+    quantizer, latent = VectorQuantizer(4, 3, data_start=False, revive_below=0.0), latents(20, 3)
+    for step, decay in enumerate([1 / 10, 2 / 11, 3 / 12]):
+        before = quantizer.counts.clone()
+        hits = torch.bincount(quantizer.nearest(latent), minlength=4).float()
+        quantizer(latent, Draw(0, step))
+        assert torch.allclose(quantizer.counts, decay * before + (1 - decay) * hits)
+
+
 def test_smoothing_keeps_the_sum_and_leaves_no_count_at_zero():
     counts = torch.tensor([0.0, 3.0, 5.0])
     assert torch.allclose(smoothed(counts).sum(), counts.sum()) and smoothed(counts).min() > 0
@@ -172,7 +183,7 @@ def test_a_fresh_quantiser_in_eval_mode_does_not_start_either():
     quantizer = VectorQuantizer(8, 3).eval()
     before = quantizer.codebook.clone()
     quantizer(latents(9, 3))
-    assert not quantizer.started and torch.equal(quantizer.codebook, before)
+    assert quantizer.steps == 0 and torch.equal(quantizer.codebook, before)
 
 
 @pytest.mark.parametrize("decay", [0.99, None])
@@ -183,7 +194,7 @@ def test_a_reloaded_quantiser_goes_on_and_does_not_start_over(decay):
     again.load_state_dict(first.state_dict())
     for quantizer in (first, again):
         quantizer(latents(40, 3, seed=3) + 7.0, Draw(0, 3))
-    assert again.started
+    assert again.steps == 4
     assert all(torch.equal(first.state_dict()[name], tensor) for name, tensor in again.state_dict().items())
     assert (again.codebook < 3.0).any()  # a new start would have put all codes around 7
 

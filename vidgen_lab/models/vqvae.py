@@ -42,7 +42,7 @@ class VQVAEConfig(ConvSizes):
     beta: float = 0.25  # weight of the commitment, eq. (vqvae-commitment)
     decay: float = 0.99  # of the running means of the codebook
     data_start: bool = True
-    revive_below: float = 0.1  # share of an even count below which a code is dead; 0: dead codes stay dead
+    revive_below: float = 0.3  # share of an even count below which a code is dead; 0: dead codes stay dead
     variance: float = 1.0  # of the decoder's Gaussian, eq. (vqvae-reconstruction)
 
     def __post_init__(self) -> None:
@@ -172,9 +172,10 @@ _SMALL = VQVAEConfig(
     clip_frames=16,
     num_codes=256,
     code_dim=16,
+    beta=1.0,
     variance=0.05,
 )
-_FRAMES = DataConfig("moving-digits", size=32, frames=4)  # few frames of many clips: those of one clip look alike
+_FRAMES = DataConfig("moving-digits", size=32, frames=1)  # one frame of each clip: frames of one clip look alike
 
 VQVAE.presets = {
     "paper": Preset(
@@ -189,18 +190,18 @@ VQVAE.presets = {
     ),
     "gpu": Preset(
         replace(_SMALL, widths=(96, 192), blocks=2, block_width=192, fine_blocks=2),
-        _recipe(_FRAMES, 64, 40_000, 1e-3),
+        _recipe(_FRAMES, 256, 40_000, 2e-3),
         note="20 minutes on one 16 GB GPU (estimated).",
     ),
     "cpu": Preset(
         replace(_SMALL, widths=(48, 128), blocks=2, block_width=96),
-        _recipe(_FRAMES, 8, 15_000, 2e-3),
+        _recipe(_FRAMES, 48, 12_000, 4e-3),
         note="to be measured.",
     ),
     "image": Preset(
         replace(_SMALL, clip_frames=None),
-        _recipe(DataConfig("digits", size=32), 16, 4000, 3e-3),
+        _recipe(DataConfig("digits", size=32), 32, 2100, 5e-3),
         note="to be measured.",
     ),
-    "ci": Preset(_SMALL, _recipe(_FRAMES, 4, 3400, 3e-3), note="to be measured."),
+    "ci": Preset(_SMALL, _recipe(_FRAMES, 32, 2100, 5e-3), note="to be measured."),
 }

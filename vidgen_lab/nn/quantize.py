@@ -59,10 +59,11 @@ class VectorQuantizer(nn.Module):
         beta: float = 0.25,
         decay: float | None = 0.99,
         data_start: bool = True,
-        revive_below: float = 0.1,
+        revive_below: float = 0.3,
     ) -> None:
         super().__init__()
         self.num_codes, self.dim, self.beta, self.decay, self.revive_below = num_codes, dim, beta, decay, revive_below
+        self.data_start = data_start
         codebook = torch.randn(num_codes, dim)
         if decay is None:
             self.codebook = nn.Parameter(codebook)
@@ -71,14 +72,14 @@ class VectorQuantizer(nn.Module):
             self.register_buffer("sums", codebook.clone())
         # Buffers, so that a reloaded quantiser goes on where it was.
         self.register_buffer("counts", torch.ones(num_codes))
-        self.register_buffer("started", torch.tensor(not data_start))
+        self.register_buffer("steps", torch.tensor(0))
 
     def forward(self, latent: Tensor, draw: Draw | None = None) -> Quantized:
         """`(B, D, *grid)` to a `Quantized`. In train mode the codebook learns afterwards, and `draw` is needed."""
         rows = latent.movedim(1, -1)  # (B, *grid, D)
         with torch.autocast(latent.device.type, enabled=False):
             flat = rows.reshape(-1, self.dim).float()  # (N, D)
-            if self.training and not self.started:
+            if self.training and self.data_start and self.steps == 0:
                 self._start(flat.detach(), _needed(draw))
             codes = self.nearest(flat.detach())  # (N,)
             quantized = embedding(codes, self.codebook)  # (N, D)
@@ -111,12 +112,15 @@ class VectorQuantizer(nn.Module):
         noise = draw.shared().normal("start noise", (self.num_codes, self.dim)) * (0.01 / sqrt(self.dim))
         again = (place >= total).unsqueeze(1)
         self._put(_rows_of_all(flat, order[place % total]) + again * noise, slice(None), total / self.num_codes)
-        self.started.fill_(True)
 
     @torch.no_grad()
     def _learn(self, flat: Tensor, codes: Tensor, counts: Tensor, draw: Draw) -> None:
         """One step of the running means, then the revival of codes that are hardly hit."""
         decay = 0.99 if self.decay is None else self.decay
+        decay = min(
+            decay, (1 + self.steps.item()) / (10 + self.steps.item())
+        )  # a fresh encoder moves fast: forget fast
+        self.steps += 1
         self.counts.lerp_(counts, 1 - decay)  # eq. (vqvae-ema)
         if self.decay is not None:
             sums = sum_over_processes(torch.zeros_like(self.sums).index_add_(0, codes, flat))
