@@ -183,6 +183,16 @@ def test_stopping_by_hand_says_how_to_go_on(vidgen, tmp_path, monkeypatch):
     assert code == 130 and "Add --resume to the same command" in err
 
 
+def test_output_that_nobody_reads_to_the_end_is_no_error():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vidgen_lab.cli", "train", "gan", "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()  # before anything is written, as `| head -0` does
+    assert process.stderr.read() == b"" and process.wait() == 0
+
+
 # sample
 
 

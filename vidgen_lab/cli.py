@@ -4,6 +4,7 @@ Every command has --help; that of train shows the defaults of the chosen preset.
 
 import ast
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, make_dataclass
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments[0] not in COMMANDS:
             raise unknown("command", arguments[0], COMMANDS, "vidgen --help shows all")
         COMMANDS[arguments[0]](arguments[1:])
+        sys.stdout.flush()
         return 0
     except VidgenError as error:
         print(f"vidgen: {error}", file=sys.stderr)
@@ -38,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("vidgen: stopped. Add --resume to the same command to go on from the last saved state.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # who read our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
+        return 0
 
 
 def list_command(arguments: list[str]) -> None:
