@@ -54,21 +54,21 @@ def theory() -> dict[str, Any]:
         edges = conv2d(digit, EDGES[None, None], stride=stride, padding=1)[0, 0]
         parts[f"stride {stride}, {edges.shape[0]}x{edges.shape[1]}"] = edges / 4
     fig, axes = viz.figure(
-        1,
-        4,
+        2,
+        2,
         alt="A handwritten digit, a 3x3 kernel of numbers from -2 to 2, and two results: left edges of strokes bright, "
         "right edges dark, once at full size and once at half size.",
-        width=7.6,
-        height=2.4,
-        width_ratios=(1, 0.8, 1, 1),
+        width=4.6,
+        height=4.8,
     )
     panels = [("input, 32x32", digit[0, 0]), ("kernel, 3x3", EDGES / 2), *list(parts.items())[1:]]
-    for ax, (title, pixels) in zip(axes, panels, strict=True):
+    for ax, (title, pixels) in zip(axes.flat, panels, strict=True):
         ax.imshow(pixels, cmap="gray", vmin=-1, vmax=1)
         ax.set(title=title, xticks=[], yticks=[])
         ax.grid(False)
     for (row, column), number in np.ndenumerate(EDGES.numpy()):
-        axes[1].text(column, row, f"{number:.0f}", ha="center", va="center", color="#D55E00", fontsize=13)
+        ink = "black" if number >= 0 else "white"
+        axes[0, 1].text(column, row, f"{number:.0f}", ha="center", va="center", color=ink, fontsize=16)
     viz.save_figure(fig, OUT / "convolution.png")
 
     fig, axes = viz.figure(
@@ -90,7 +90,7 @@ def theory() -> dict[str, Any]:
     viz.save_figure(fig, OUT / "overlaps.png")
 
     depth, spreads = 12, {}
-    for name, std, norm in (("N(0, 0.02)", 0.02, False), ("N(0, 0.02) and batch norm", 0.02, True)):
+    for name, std, norm in (("without a norm", 0.02, False), ("with batch norm", 0.02, True)):
         torch.manual_seed(0)
         x, spread = real_digits(n=32)["image"], []
         for layer in range(depth):
@@ -124,18 +124,18 @@ def theory() -> dict[str, Any]:
         2,
         alt="Left: sigmoid, tanh, ReLU and leaky ReLU. Right: their slopes. Sigmoid and tanh are flat on both sides, "
         "ReLU is flat on the left, leaky ReLU keeps a slope of 0.2 there.",
-        width=7.6,
+        width=6.0,
         height=3.0,
     )
     for name, function in functions.items():
-        y = function(x)
-        axes[0].plot(x.detach(), y.detach(), label=name)
-        axes[1].plot(x.detach(), torch.autograd.grad(y.sum(), x)[0], label=name)
+        y, line = function(x), "--" if name == "leaky ReLU" else "-"  # it covers the ReLU on the right
+        axes[0].plot(x.detach(), y.detach(), line, label=name)
+        axes[1].plot(x.detach(), torch.autograd.grad(y.sum(), x)[0], line, label=name)
     axes[0].set(ylim=(-1.5, 2.5), xlabel="x", title="activation")
     axes[1].set(xlabel="x", title="slope")
     axes[0].legend()
     viz.save_figure(fig, OUT / "activations.png")
-    plain = spreads["N(0, 0.02)"]
+    plain = spreads["without a norm"]
     return {"overlaps": counts, "spread_first": plain[0], "spread_last": plain[-1], "depth": depth}
 
 
@@ -254,7 +254,7 @@ def latent() -> dict[str, Any]:
         width=6.2,
         height=2.6,
     )
-    bins = np.linspace(0, 14, 43)
+    bins = np.linspace(0, 18, 55)
     ax.hist(real_distance.numpy(), bins, alpha=0.6, color=viz.figures.REAL, label="held-out digits")
     ax.hist(distance.numpy(), bins, alpha=0.6, color=viz.figures.FAKE, label="generated digits")
     ax.set(xlabel="distance to the nearest of 8,000 training digits", ylabel="digits")
