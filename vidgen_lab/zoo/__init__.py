@@ -93,6 +93,20 @@ ENTRIES = {
             "esser2021vqgan",
         ),
         Entry(
+            "c3dgan",
+            "vidgen_lab.models.c3dgan:C3DGAN",
+            "3-D convolutions in one stream, full or factorised into space and time",
+            "video/vgan",
+            "vondrick2016vgan",
+        ),
+        Entry(
+            "vgan",
+            "vidgen_lab.models.vgan:VGAN",
+            "3-D convolutions in two streams: a still background around a moving foreground",
+            "video/vgan",
+            "vondrick2016vgan",
+        ),
+        Entry(
             "digits-2d",
             "vidgen_lab.models.digits2d:Digits2d",
             "a digit classifier; its class probabilities and features measure image generators",
