@@ -10,10 +10,12 @@ from vidgen_lab.metrics import nearest
 def test_a_copy_is_found_at_distance_zero_and_a_shifted_one_at_its_distance():
     pictures = torch.randn(300, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     samples = pictures[[7, 250, 7]].clone()
-    samples[2, 0, 0, 0] += 0.5
+    samples[2, 0, 0, :2] += torch.tensor([0.3, 0.4])
     index, distance = nearest(samples, pictures)
     assert index.tolist() == [7, 250, 7]
     assert distance.tolist() == pytest.approx([0, 0, 0.5], abs=1e-6)
+    index, distance = nearest(torch.zeros(1, 2), torch.tensor([[3.0, 0.0], [2.0, 2.0]]))
+    assert index.item() == 1 and distance.item() == pytest.approx(8**0.5)
 
 
 def test_a_copy_among_many_large_pictures_is_at_distance_zero():

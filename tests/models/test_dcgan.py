@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
+from torch.nn.functional import conv2d, conv_transpose2d
 
 from vidgen_lab import create_model
 from vidgen_lab.core import ArgumentError, Draw, count_parameters, write_weights
-from vidgen_lab.models.dcgan import DCGAN, DCGANConfig, Discriminator, Generator
+from vidgen_lab.models.dcgan import DCGAN, DCGANConfig, Discriminator, Generator, activation
 from vidgen_lab.zoo import load_model
 
 TINY = DCGANConfig(
@@ -73,15 +73,24 @@ def test_every_layer_doubles_or_halves_for_every_kernel(kernel, double, halve):
 # Convolution and transposed convolution.
 
 
+def doublings(config: DCGANConfig) -> list[nn.ConvTranspose2d]:
+    """The generator's transposed convolutions after the first."""
+    return [layer for layer in Generator(config).layers if isinstance(layer, nn.ConvTranspose2d)][1:]
+
+
+def halvings(config: DCGANConfig) -> list[nn.Conv2d]:
+    """The discriminator's convolutions but the last."""
+    return [layer for layer in Discriminator(config).layers if isinstance(layer, nn.Conv2d)][:-1]
+
+
 def test_a_convolution_is_a_weighted_sum_at_every_place():
-    x, w = torch.randn(1, 2, 7, 6, generator=rng()), torch.randn(3, 2, 4, 4, generator=rng(1))
-    layer = nn.Conv2d(2, 3, 4, stride=2, padding=1, bias=False)
-    layer.weight.data = w
+    layer, x = halvings(replace(TINY, channels=2))[0], torch.randn(1, 2, 7, 6, generator=rng())
     y, padded = layer(x), torch.nn.functional.pad(x, (1, 1, 1, 1))
+    assert y.shape == (1, 4, 3, 3)
     for i in range(y.shape[2]):
         for j in range(y.shape[3]):
             patch = padded[0, :, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4]
-            assert torch.allclose(y[0, :, i, j], (w * patch).sum((1, 2, 3)), atol=1e-5)
+            assert torch.allclose(y[0, :, i, j], (layer.weight * patch).sum((1, 2, 3)) + layer.bias, atol=1e-5)
 
 
 def test_sides_follow_the_two_formulas():
@@ -93,29 +102,36 @@ def test_sides_follow_the_two_formulas():
                 x = torch.zeros(1, 1, side, side)
                 large = conv_transpose2d(x, torch.zeros(1, 1, kernel, kernel), None, stride, padding, more)
                 assert large.shape[-1] == (side - 1) * stride + kernel - 2 * padding + more
+    for kernel in range(3, 8):
+        padding, more = (kernel - 1) // 2, kernel % 2
+        for side, layer in zip((16, 8), halvings(replace(TINY, kernel=kernel)), strict=True):
+            small = layer(torch.zeros(1, layer.in_channels, side, side)).shape[-1]
+            assert small == (side + 2 * padding - kernel) // 2 + 1 == side // 2
+        for side, layer in zip((4, 8), doublings(replace(TINY, kernel=kernel)), strict=True):
+            large = layer(torch.zeros(1, layer.in_channels, side, side)).shape[-1]
+            assert large == (side - 1) * 2 + kernel - 2 * padding + more == 2 * side
 
 
-def test_a_transposed_convolution_spreads_each_number_over_a_patch():
-    x, w = torch.randn(1, 1, 3, 3, generator=rng()), torch.randn(1, 1, 4, 4, generator=rng(1))
-    canvas = torch.zeros(10, 10)
-    for i in range(3):
-        for j in range(3):
-            canvas[2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += x[0, 0, i, j] * w[0, 0]
-    spread = conv_transpose2d(x, w, None, stride=2, padding=1)[0, 0]
-    assert torch.allclose(spread, canvas[1:-1, 1:-1][:6, :6], atol=1e-6)
+@pytest.mark.parametrize("kernel, padding", [(3, 1), (4, 1), (5, 2)])
+def test_a_transposed_convolution_spreads_each_number_over_a_patch(kernel, padding):
+    layer, x = doublings(replace(TINY, kernel=kernel))[0], torch.randn(1, 8, 4, 4, generator=rng())
+    canvas = torch.zeros(4, 6 + kernel, 6 + kernel)
+    for i in range(4):
+        for j in range(4):
+            stamp = (x[0, :, i, j, None, None, None] * layer.weight).sum(0)
+            canvas[:, 2 * i : 2 * i + kernel, 2 * j : 2 * j + kernel] += stamp
+    assert torch.allclose(layer(x)[0], canvas[:, padding : padding + 8, padding : padding + 8], atol=1e-5)
 
 
-@pytest.mark.parametrize("kernel, stride, padding", [(4, 2, 1), (5, 2, 2), (3, 1, 1)])
-def test_a_transposed_convolution_is_the_adjoint_and_not_the_inverse(kernel, stride, padding):
-    w = torch.randn(6, 3, kernel, kernel, generator=rng(), dtype=torch.float64)
-    x = torch.randn(1, 3, 8, 8, generator=rng(1), dtype=torch.float64)
-    forth = conv2d(x, w, None, stride, padding)
-    y = torch.randn(forth.shape, generator=rng(2), dtype=torch.float64)
-    more = (8 + 2 * padding - kernel) % stride
-    back = conv_transpose2d(y, w, None, stride, padding, more)
-    assert back.shape == x.shape
-    assert torch.allclose((forth * y).sum(), (x * back).sum())
-    assert not torch.allclose(conv_transpose2d(forth, w, None, stride, padding, more), x, atol=0.1)
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+def test_a_transposed_convolution_is_the_adjoint_and_not_the_inverse(kernel):
+    config = replace(TINY, kernel=kernel, discriminator_norm=True)
+    forth, back = halvings(config)[1].double(), doublings(config)[0].double()  # 4 to 8 channels, and 8 to 4
+    back.weight.data = forth.weight.data
+    x = torch.randn(1, 4, 8, 8, generator=rng(1), dtype=torch.float64)
+    y = torch.randn(1, 8, 4, 4, generator=rng(2), dtype=torch.float64)
+    assert torch.allclose((forth(x) * y).sum(), (x * back(y)).sum())
+    assert not torch.allclose(back(forth(x)), x, atol=0.1)
 
 
 def test_overlaps_are_even_only_if_the_stride_divides_the_kernel():
@@ -131,22 +147,35 @@ def test_overlaps_are_even_only_if_the_stride_divides_the_kernel():
 # Batch normalisation and activations.
 
 
-def test_batch_norm_in_training_gives_each_channel_its_shift_and_scale():
-    x, norm = 3 * torch.randn(4, 2, 5, 5, generator=rng()) + 7, nn.BatchNorm2d(2)
-    norm.weight.data, norm.bias.data = torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 3.0])
+def norm_of(network: type[nn.Module]) -> nn.Module:
+    """The first norm of a network: 8 channels, its scale and shift as in a fresh torch layer."""
+    layer = network(replace(TINY, discriminator_norm=True)).layers[1 if network is Generator else 3]
+    assert layer.weight.shape == (8,)
+    return layer
+
+
+both_networks = pytest.mark.parametrize("network", [Generator, Discriminator])
+
+
+@both_networks
+def test_batch_norm_in_training_gives_each_channel_its_shift_and_scale(network):
+    x, norm = 3 * torch.randn(4, 8, 5, 5, generator=rng()) + 7, norm_of(network)
+    x[:, 0] *= 1e-3  # a variance as small as epsilon
+    norm.weight.data, norm.bias.data = torch.linspace(0.5, 2, 8), torch.linspace(-1, 3, 8)
     mean, variance = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), correction=0, keepdim=True)
-    by_hand = norm.weight.view(1, 2, 1, 1) * (x - mean) / (variance + norm.eps).sqrt() + norm.bias.view(1, 2, 1, 1)
-    assert torch.allclose(norm(x), by_hand, atol=1e-5)
-    assert torch.allclose(norm(x).mean((0, 2, 3)), norm.bias, atol=1e-5)
+    by_hand = norm.weight.view(1, 8, 1, 1) * (x - mean) / (variance + 1e-5).sqrt() + norm.bias.view(1, 8, 1, 1)
+    assert torch.allclose(norm(x), by_hand, atol=1e-4)
+    assert torch.allclose(norm(x).mean((0, 2, 3)), norm.bias, atol=1e-4)
 
 
-def test_batch_norm_in_eval_uses_running_statistics_so_that_pictures_do_not_mix():
-    norm, x = nn.BatchNorm2d(2), torch.randn(8, 2, 4, 4, generator=rng()) + 5
+@both_networks
+def test_batch_norm_in_eval_uses_running_statistics_so_that_pictures_do_not_mix(network):
+    norm, x = norm_of(network), torch.randn(8, 8, 4, 4, generator=rng()) + 5
     norm(x)
     assert torch.allclose(norm.running_mean, 0.1 * x.mean((0, 2, 3)), atol=1e-6)
     assert torch.allclose(norm.running_var, 0.9 + 0.1 * x.var((0, 2, 3), correction=1), atol=1e-5)
     alone = norm.eval()(x[:1])
-    by_hand = (x[:1] - norm.running_mean.view(1, 2, 1, 1)) / (norm.running_var.view(1, 2, 1, 1) + norm.eps).sqrt()
+    by_hand = (x[:1] - norm.running_mean.view(1, 8, 1, 1)) / (norm.running_var.view(1, 8, 1, 1) + 1e-5).sqrt()
     assert torch.allclose(alone, by_hand, atol=1e-5) and torch.allclose(alone, norm(x)[:1])
     assert not torch.allclose(norm.train()(x)[:1], alone, atol=0.1)
 
@@ -160,11 +189,11 @@ def test_samples_do_not_depend_on_their_neighbours():
 
 def test_a_leaky_relu_passes_gradient_on_both_sides_and_a_relu_on_one():
     x = torch.tensor([-2.0, -0.5, 0.5, 3.0], requires_grad=True)
-    (slope,) = torch.autograd.grad(leaky_relu(x, 0.2).sum(), x)
-    assert torch.equal(slope, torch.tensor([0.2, 0.2, 1.0, 1.0]))
-    assert torch.allclose(leaky_relu(x, 0.2), torch.maximum(x, 0.2 * x))
-    (slope,) = torch.autograd.grad(torch.relu(x).sum(), x)
-    assert torch.equal(slope, torch.tensor([0.0, 0.0, 1.0, 1.0]))
+    for leak in (0.2, 0.0):
+        y = activation(leak)(x.clone())  # it works in place
+        assert torch.equal(y, torch.maximum(x, leak * x))
+        (slope,) = torch.autograd.grad(y.sum(), x)
+        assert torch.equal(slope, torch.tensor([leak, leak, 1.0, 1.0]))
     assert torch.allclose(torch.tanh(x), 2 * torch.sigmoid(2 * x) - 1, atol=1e-6)
 
 
@@ -214,7 +243,7 @@ def test_fresh_weights_have_the_deviation_that_the_config_asks_for():
 
 
 def test_without_normalisation_small_weights_silence_a_deep_stack():
-    """N(0, 0.02) suits layers that a norm scales up again; a narrow stack without one hardly answers."""
+    """N(0, 0.02^2) suits layers that a norm scales up again; a narrow stack without one hardly answers."""
     images = torch.rand(16, 1, 16, 16, generator=rng()) * 2 - 1
 
     def spread(**changes) -> float:
@@ -282,6 +311,8 @@ def test_the_class_reaches_both_networks():
     latent, digit = torch.randn(3, 5, generator=rng()), torch.arange(3)
     one, other = model.generator(latent, digit), model.generator(latent, digit.roll(1))
     assert ((one - other).abs().amax((1, 2, 3)) > 1e-3).all()
+    noise_and_class = torch.cat([latent, torch.eye(3)], dim=1)  # rows 1 0 0, 0 1 0, 0 0 1
+    assert torch.equal(one, model.generator.layers(noise_and_class[:, :, None, None]))
     all_logits = model.discriminator.layers(one).flatten(1)
     assert torch.equal(model.discriminator(one, digit), all_logits.diagonal())
 

@@ -49,8 +49,21 @@ def test_known_pixels_stay_bit_for_bit_and_the_hole_is_the_generators(kind):
 
 def test_what_stands_in_the_hole_is_not_looked_at():
     images, known = Blobs()(on_the_sphere(2)).detach(), mask("half", 8)
-    spoilt = torch.where(known.bool(), images, torch.full_like(images, 1.0))
-    assert torch.equal(fill(images, known).images, fill(spoilt, known).images)
+    for junk in (1.0, torch.nan):
+        spoilt = torch.where(known.bool(), images, torch.full_like(images, junk))
+        assert torch.equal(fill(images, known).images, fill(spoilt, known).images)
+
+
+def test_the_pixels_cost_the_weighted_sum_of_their_differences():
+    images, known = torch.rand(3, 2, 8, 8, generator=rng(2)) * 2 - 1, mask("half", 8)
+
+    def two_channels(latent: torch.Tensor) -> torch.Tensor:
+        return Blobs()(latent) * torch.tensor([1.0, -1.0]).view(1, 2, 1, 1)
+
+    found = inpaint(two_channels, None, images, known, latent_dim=Z, steps=1, prior=0.0, window=5, starts=1, rng=rng())
+    for row in range(3):
+        difference = (found.generated[row] - images[row]).abs()
+        assert torch.allclose(found.losses[0, row], (importance(known, 5)[0] * difference).sum())
 
 
 def test_a_picture_that_the_generator_can_draw_is_found_again():

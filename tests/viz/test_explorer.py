@@ -1,5 +1,6 @@
 import base64
 import io
+import math
 import re
 
 import ipywidgets as widgets
@@ -81,9 +82,19 @@ def test_the_picture_for_the_static_page_walks_each_direction_in_a_row():
 
 
 def test_the_way_between_two_latents_keeps_their_length():
-    start, end = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 3.0]])
-    assert torch.allclose(slerp(start, end, 0.5), torch.tensor([[3.0, 3.0]]) / 2**0.5)
+    def at(angle: float) -> torch.Tensor:
+        return 3 * torch.tensor([[math.cos(angle), math.sin(angle)]])
+
+    for whole in (0.05, 1.2, 3.0):
+        for mix in (0.0, 0.25, 0.5, 1.0):
+            assert torch.allclose(slerp(at(0), at(whole), mix), at(mix * whole), atol=1e-4)
+
+
+def test_where_there_is_no_arc_the_way_is_straight():
+    start = torch.tensor([[3.0, 0.0]])
     assert torch.allclose(slerp(start, start, 0.5), start)
+    assert torch.allclose(slerp(start, 2 * start, 0.5), 1.5 * start)
+    assert torch.allclose(slerp(start, -start, 0.25), 0.5 * start, atol=1e-4)  # opposite: every arc is as good
 
 
 @pytest.mark.parametrize("dims", [[4], [-1], []])

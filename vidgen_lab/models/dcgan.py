@@ -12,8 +12,8 @@ guidelines (normalisation, activations, initialisation) make the pair train.
 
 Differs from the paper: the presets for digits are narrow, learn at a higher rate and sample from averaged weights;
 R1 instead of the discriminator's batch normalisation is a choice (`r1`). The conditional form (`classes`) is not in the
-paper: the generator reads the class beside its noise, and the discriminator has one output for each class, as in
-[mirza2014conditional] and [miyato2018cgans]. Each guideline has its switch in the config.
+paper: the generator reads the class beside its noise, as in [mirza2014conditional], and the discriminator has one output
+for each class, a simple form of [miyato2018cgans]. Most guidelines have a switch in the config.
 Chapter: book/foundations/dcgan.md. Lab: notebooks/02_dcgan.ipynb.
 """
 
@@ -102,7 +102,7 @@ def plain(width_in: int, width_out: int, kernel: int, bias: bool) -> nn.Conv2d:
 
 
 def initialise(network: nn.Module, std: float) -> None:
-    """Convolution weights from N(0, std), scales of batch normalisation from N(1, std), shifts and biases 0."""
+    """Convolution weights from N(0, std^2), scales of batch normalisation from N(1, std^2), shifts and biases 0."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, 0.0, std)

@@ -11,8 +11,8 @@ what the generator drew there.
     z       latent        (B, Z)        what is searched
 
 Differs from the paper: after each step the noise is put back on the sphere of radius sqrt(Z), where normal noise lives
-(the paper's noise is uniform, and clipped); several starts are searched at once and the best is kept; the hole is
-filled with the generated pixels as they are, without Poisson blending.
+(the paper's noise is uniform, and clipped); several starts are searched at once, and the best point on any of their
+ways is kept; the hole is filled with the generated pixels as they are, without Poisson blending.
 Chapter: book/foundations/dcgan.md. Lab: notebooks/02_dcgan.ipynb.
 """
 
@@ -115,7 +115,8 @@ def inpaint(
     if bool((known == 1).all()) or bool((known == 0).all()):
         raise ArgumentError("known: some pixels must be known (1) and some missing (0).")
     rows = len(images)
-    target = images.repeat(starts, 1, 1, 1)  # (starts * B, C, H, W), picture b in rows b, b + B, ...
+    target = images.where(known.bool(), 0)  # so that not even a NaN in the hole can reach the loss
+    target = target.repeat(starts, 1, 1, 1)  # (starts * B, C, H, W), picture b in rows b, b + B, ...
     weight = importance(known.to(images), window).expand(rows, -1, -1, -1).repeat(starts, 1, 1, 1)
     radius = latent_dim**0.5
     latent = radius * normalize(torch.randn(starts * rows, latent_dim, generator=rng).to(images))

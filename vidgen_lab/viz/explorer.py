@@ -77,12 +77,13 @@ def draw_latent(latent_dim: int, seed: int) -> Tensor:
 
 
 def slerp(start: Tensor, end: Tensor, mix: float) -> Tensor:
-    """From `start` (mix 0) to `end` (mix 1) along the great circle, lengths in proportion.
+    """From `start` (mix 0) to `end` (mix 1), each `(1, Z)`, along the arc: where both are of one length, it is kept.
 
-    A straight line would pass near the origin, where Gaussian noise of many dimensions never is.
+    A straight line would pass near the origin, where Gaussian noise of many dimensions never is. It is taken only
+    where no arc is singled out: between latents of the same direction, and between opposite ones.
     """
     angle = torch.acos((torch.nn.functional.normalize(start) * torch.nn.functional.normalize(end)).sum().clamp(-1, 1))
-    if angle < 1e-4:
+    if angle.sin() < 1e-4:
         return start + mix * (end - start)
     return (torch.sin((1 - mix) * angle) * start + torch.sin(mix * angle) * end) / torch.sin(angle)  # eq. (dcgan-slerp)
 
