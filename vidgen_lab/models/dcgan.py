@@ -12,8 +12,8 @@ guidelines (normalisation, activations, initialisation) make the pair train.
 
 Differs from the paper: the presets for digits are narrow, learn at a higher rate and sample from averaged weights;
 R1 instead of the discriminator's batch normalisation is a choice (`r1`). The conditional form (`classes`) is not in the
-paper: the generator reads the class beside its noise, as in [mirza2014conditional], and the discriminator has one output
-for each class, a simple form of [miyato2018cgans]. Most guidelines have a switch in the config.
+paper: the generator reads the class beside its noise, as in [mirza2014conditional], and the discriminator has one
+output for each class, a simple form of [miyato2018cgans]. Most guidelines have a switch in the config.
 Chapter: book/foundations/dcgan.md. Lab: notebooks/02_dcgan.ipynb.
 """
 
