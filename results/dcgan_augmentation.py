@@ -68,7 +68,7 @@ def real(data: LabelledImages) -> Draw:
 
 
 def shifted(data: LabelledImages) -> Draw:
-    """The same, each batch moved by up to three pixels."""
+    """The same, each digit moved by up to three pixels either way."""
 
     def draw(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         images, labels = real(data)(n, generator)

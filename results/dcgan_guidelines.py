@@ -2,9 +2,9 @@
 
     python results/dcgan_guidelines.py        writes results/dcgan-guidelines.json
 
-The base is the published pair in small: batch normalisation in both networks, weights from N(0, 0.02). Every game has
-the same number of steps, of batch 32. Each row changes one thing. Three of them are then played for longer, with one
-seed: who is quick need not end well.
+The base is the published pair in small: batch normalisation in both networks, weights from N(0, 0.02^2). Every game has
+the same number of steps, of batch 32. Each row changes one thing, but for R1, which comes with torch's initialisation.
+Three of them are then played for longer, with one seed: who is quick need not end well.
 
     python results/dcgan_guidelines.py long   plays only these three, and adds them to the manifest
 """
