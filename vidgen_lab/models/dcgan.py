@@ -45,7 +45,7 @@ SMALLEST = 4  # side of the first map of G and of the last map of D, pixels
 
 @dataclass(frozen=True)
 class DCGANConfig:
-    """Sizes of both networks, and a switch for each guideline. One width for each doubling: size = 4 * 2^len(widths)."""
+    """Sizes of both networks, switches for most guidelines. One width for each doubling: size = 4 * 2^len(widths)."""
 
     size: int = 32  # height and width of an image, pixels
     channels: int = 1
