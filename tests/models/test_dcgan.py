@@ -240,6 +240,7 @@ def test_fresh_weights_have_the_deviation_that_the_config_asks_for():
             assert layer.weight.std().item() == pytest.approx(0.02, rel=0.1) and abs(layer.weight.mean()) < 0.002
         if isinstance(layer, nn.BatchNorm2d):
             assert layer.weight.mean().item() == pytest.approx(1, abs=0.02) and (layer.bias == 0).all()
+            assert layer.weight.std().item() == pytest.approx(0.02, rel=0.5)
 
 
 def test_without_normalisation_small_weights_silence_a_deep_stack():

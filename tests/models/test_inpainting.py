@@ -91,6 +91,13 @@ def test_at_the_true_noise_the_pixels_cost_nothing_and_the_prior_is_log_one_minu
     assert torch.allclose(found.losses, 2.0 * torch.log(1 - logit.sigmoid()))
 
 
+def test_the_lowest_point_on_the_way_is_kept():
+    images, known = torch.rand(3, 1, 8, 8, generator=rng(2)) * 2 - 1, mask("half", 8)
+    found = fill(images, known, steps=12, lr=5.0)  # such steps jump about
+    loss = (importance(known, 7) * (found.generated - images).abs()).sum((1, 2, 3))
+    assert torch.allclose(loss, found.losses.amin(0)) and (found.losses[-1] > loss + 0.1).any()
+
+
 def test_the_discriminator_pulls_the_hole_towards_what_it_calls_real():
     images, known = torch.zeros(3, 1, 8, 8), mask("half", 8)
 
