@@ -361,6 +361,29 @@ VGAN.presets = {
         Recipe(DataConfig("films", size=64, frames=32), batch_size=32, steps=100_000, optimizers=_PUBLISHED),
         note="the published form that goes on from a given frame, twice as wide; never run here.",
     ),
+    "cpu": Preset(
+        VGANConfig(
+            discriminator_norm=False,
+            mask_sparsity=0.5,
+            labels=("digit", "direction", "speed"),
+            frame_widths=(16, 32, 64),
+            init_std=None,
+            r1=2.0,
+            frame_r1=1.0,
+            penalty_every=4,
+        ),
+        Recipe(
+            _DIGITS,
+            batch_size=16,
+            steps=6500,
+            optimizers={
+                "discriminator": Optimizer(lr=3e-4, betas=(0.5, 0.99), schedule="linear", final_lr=6e-5),
+                "generator": Optimizer(lr=5e-4, betas=(0.5, 0.99), schedule="linear", final_lr=1e-4),
+            },
+            ema_decay=0.999,
+            precision="bf16",
+        ),
+    ),
     "ci": Preset(
         VGANConfig(discriminator_norm=False, init_std=None, r1=0.1, penalty_every=4),
         Recipe(_DIGITS, batch_size=16, steps=200, optimizers=_both(5e-4, (0.5, 0.99)), ema_decay=0.999),
