@@ -64,14 +64,17 @@ def test_the_label_changes_the_logits_of_every_place():
     assert (gap > 1e-4).all()
 
 
-def test_attention_is_the_weighted_mean_of_the_values_that_a_place_may_see():
-    attention = Attention(6, 2).eval().requires_grad_(False)
+@pytest.mark.parametrize("causal", [True, False])
+def test_attention_is_the_weighted_mean_of_the_values_that_a_place_may_see(causal):
+    attention = Attention(6, 2, causal).eval().requires_grad_(False)
     x = torch.randn(1, 5, 6, generator=rng())
     query, key, value = attention.project(x).view(5, 3, 2, 3).unbind(1)  # (L, heads, d)
     seen = torch.zeros(5, 2, 3)
     for place in range(5):
         for head in range(2):
-            scores = torch.tensor([query[place, head] @ key[j, head] / math.sqrt(3) for j in range(place + 1)])
+            scores = torch.tensor(
+                [query[place, head] @ key[j, head] / math.sqrt(3) for j in range(place + 1 if causal else 5)]
+            )
             weights = scores.exp() / scores.exp().sum()
             seen[place, head] = sum(w * value[j, head] for j, w in enumerate(weights))
     assert torch.allclose(attention(x), attention.out(seen.view(1, 5, 6)), atol=1e-6)

@@ -2,13 +2,18 @@
 
 Each level halves height and width by a convolution of kernel 4 and stride 2; the decoder mirrors it with transposed
 convolutions. Layers that see all pixels cost the most, so small presets begin with one of stride 4 (`stem=4`).
+`attention` is not in that paper: it lets each place of the grid see all others, as in esser2021vqgan.
 """
 
 from dataclasses import dataclass
 
+from einops import rearrange
 from torch import Tensor, nn
 
 from vidgen_lab.core import ArgumentError
+from vidgen_lab.nn.transformer import Block
+
+HEAD = 32  # width of an attention head
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,7 @@ class ConvSizes:
     stem: int = 2  # stride of the first level, 2 or 4; its kernel is twice as wide
     blocks: int = 2  # residual blocks at the grid, in each network
     block_width: int = 256  # inside a residual block
+    attention: int = 0  # transformer blocks at the grid after those, in each network
     fine_blocks: int = 0  # more of them in the decoder, after its last level
     leak: float = 0.0  # slope of the activations below 0; 0 is a ReLU
     background: float = 0.0  # pixel value that the networks see as 0: -1 for digits, which are mostly black
@@ -29,6 +35,10 @@ class ConvSizes:
         if not self.widths or self.stem not in (2, 4):
             raise ArgumentError(
                 f"widths={self.widths}, stem={self.stem}: give one width or more, and a stem of 2 or 4."
+            )
+        if self.attention and self.widths[-1] % HEAD:
+            raise ArgumentError(
+                f"attention={self.attention}: its heads are {HEAD} wide; give a last width of {HEAD} k."
             )
         if self.size % self.patch:
             raise ArgumentError(f"size={self.size}: the networks take patches of {self.patch} pixels; give a multiple.")
@@ -54,6 +64,21 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
+
+
+class GridAttention(nn.Module):
+    """`(B, width, H, W)` to the same: a transformer block between all places, without a mask.
+
+    It has no positions of its own: the padded convolutions around it tell where a place lies.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.block = Block(width, heads=width // HEAD, causal=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = self.block(rearrange(x, "b c h w -> b (h w) c"))
+        return rearrange(seen, "b (h w) c -> b c h w", h=x.shape[2])
 
 
 class Encoder(nn.Module):
@@ -96,7 +121,9 @@ class Decoder(nn.Module):
 
 
 def _blocks(sizes: ConvSizes) -> list[nn.Module]:
-    return [ResidualBlock(sizes.widths[-1], sizes.block_width, sizes.leak) for _ in range(sizes.blocks)]
+    width = sizes.widths[-1]
+    near = [ResidualBlock(width, sizes.block_width, sizes.leak) for _ in range(sizes.blocks)]
+    return [*near, *(GridAttention(width) for _ in range(sizes.attention))]
 
 
 def check_images(x: Tensor, sizes: ConvSizes) -> None:

@@ -35,11 +35,11 @@ class Cache:
 
 
 class Attention(nn.Module):
-    """Each place looks at itself and at those before it: `(B, L, D) -> (B, L, D)`."""
+    """Each place looks at itself and at those before it, or at all: `(B, L, D) -> (B, L, D)`."""
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, causal: bool = True) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.project = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
 
@@ -48,17 +48,18 @@ class Attention(nn.Module):
         query, pair = projected[0], projected[1:]
         key, value = pair if cache is None else cache.extend(pair)
         # A whole sequence needs the mask. The one new place of a cached step may see all that is there.
-        seen = scaled_dot_product_attention(query, key, value, is_causal=cache is None)  # eq. (vqvae-attention)
+        masked = self.causal and cache is None
+        seen = scaled_dot_product_attention(query, key, value, is_causal=masked)  # eq. (vqvae-attention)
         return self.out(rearrange(seen, "b h l d -> b l (h d)"))
 
 
 class Block(nn.Module):
     """Attention between places, then an MLP at each place, both added to what was there: `(B, L, D) -> (B, L, D)`."""
 
-    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+    def __init__(self, dim: int, heads: int, dropout: float = 0.0, causal: bool = True) -> None:
         super().__init__()
         self.norm_attention, self.norm_mlp = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.attention = Attention(dim, heads)
+        self.attention = Attention(dim, heads, causal)
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
         self.dropout = nn.Dropout(dropout)
 
