@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vidgen_lab.core import ArgumentError
-from vidgen_lab.metrics import bits_per_code, code_perplexity, code_usage, difference
+from vidgen_lab.metrics import bits_per_code, code_perplexity, code_usage, difference, gaussian_distortion
 
 UNIFORM = torch.arange(8).repeat(6).view(2, 3, 8)
 ONE = torch.full((2, 3, 8), 5)
@@ -61,3 +61,22 @@ def test_what_are_no_codes_is_refused():
         bits_per_code(torch.full((2, 3, 8, 8), math.nan), UNIFORM)
     with pytest.raises(ArgumentError, match="a codebook of 4"):
         bits_per_code(torch.zeros(2, 3, 8, 4), UNIFORM)
+
+
+def test_equal_variances_share_the_bits_and_each_bit_a_coordinate_quarters_the_error():
+    variances = torch.full((5,), 3.0)
+    for bits in (0, 5, 10, 20):
+        assert gaussian_distortion(variances, bits) == pytest.approx(15 * 4 ** (-bits / 5), rel=1e-9)
+
+
+def test_bits_go_to_the_largest_variance_until_its_error_is_down_to_the_next():
+    variances = torch.tensor([1.0, 16.0, 0.0])
+    assert gaussian_distortion(variances, 1) == pytest.approx(4 + 1, rel=1e-9)
+    assert gaussian_distortion(variances, 2) == pytest.approx(1 + 1, rel=1e-9)
+    assert gaussian_distortion(variances, 4) == pytest.approx(0.25 + 0.25, rel=1e-9)  # one bit more for each
+
+
+@pytest.mark.parametrize(("variances", "bits"), [([[1.0]], 1), ([-1.0, 2.0], 1), ([1.0], -1), ([1.0], float("nan"))])
+def test_variances_and_bits_below_zero_are_refused(variances, bits):
+    with pytest.raises(ArgumentError, match="at least 0"):
+        gaussian_distortion(torch.tensor(variances), bits)

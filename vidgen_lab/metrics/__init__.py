@@ -2,7 +2,7 @@
 
 from vidgen_lab.metrics import ladder
 from vidgen_lab.metrics.attributes import attribute_accuracy
-from vidgen_lab.metrics.codes import bits_per_code, code_perplexity, code_usage
+from vidgen_lab.metrics.codes import bits_per_code, code_perplexity, code_usage, gaussian_distortion
 from vidgen_lab.metrics.divergence import jensen_shannon, optimal_discriminator, value
 from vidgen_lab.metrics.frechet import frechet_bias, frechet_distance, frechet_infinity
 from vidgen_lab.metrics.kid import kernel_distance
@@ -26,6 +26,7 @@ __all__ = [
     "frechet_bias",
     "frechet_distance",
     "frechet_infinity",
+    "gaussian_distortion",
     "inception_score",
     "jensen_shannon",
     "kernel_distance",

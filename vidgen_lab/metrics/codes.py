@@ -41,6 +41,36 @@ def code_perplexity(codes: Tensor, size: int, protocol: Mapping[str, Any] | None
     return Measurement("code perplexity", entropy.exp().item(), _stated(codes, size, protocol))
 
 
+def gaussian_distortion(variances: Tensor, bits: float) -> float:
+    """The least mean squared error at which Gaussian vectors can be written down in so many bits each.
+
+    For codes of many vectors at once, by reverse water-filling: a coordinate whose variance is above the water level
+    gets as many bits as bring its error down to that level, the others get none. No other source of the same covariance
+    needs more bits for that error.
+
+    Args:
+        variances: `(D,)`, at least 0: the eigenvalues of the covariance.
+        bits: of a vector, at least 0.
+
+    Returns:
+        The squared error of a vector, summed over its coordinates. Found by bisection of the level.
+
+    Source: cover2006elements, chapter 10.
+    """
+    if variances.dim() != 1 or (variances < 0).any() or not bits >= 0:
+        raise ArgumentError(
+            f"variances of shape {tuple(variances.shape)}, least {variances.min().item():g}, bits={bits}: give a row "
+            "of numbers that are at least 0, and bits that are."
+        )
+    variances = variances.double()
+    low, high = variances.new_zeros(()), variances.max()
+    for _ in range(200):
+        level = (low + high) / 2
+        needed = 0.5 * torch.log2(variances / level).clamp(min=0).sum()  # eq. (vqvae-rate)
+        low, high = (level, high) if needed > bits else (low, level)
+    return torch.minimum(variances, high).sum().item()  # eq. (vqvae-distortion)
+
+
 def bits_per_code(logits: Tensor, codes: Tensor, protocol: Mapping[str, Any] | None = None) -> Measurement:
     """Bits per dimension of codes: mean of -log2 p(k), with one code for a dimension. log2 K for a uniform prior.
 
