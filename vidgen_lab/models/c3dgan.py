@@ -11,7 +11,7 @@ convolution is: the full kernel over space and time, or its factorised form, spa
 
 Differs from the paper: the networks are as narrow as moving digits allow, sample from averaged weights, and take R1
 (`r1`) instead of the discriminator's batch normalisation. The factorised form is not in it.
-Chapter: book/video/vgan.md. Lab: notebooks/04_3dcnn.ipynb.
+Chapter: book/video/conv3d.md. Lab: notebooks/04_conv3d.ipynb.
 """
 
 from dataclasses import dataclass

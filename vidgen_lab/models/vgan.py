@@ -19,7 +19,7 @@ which is the same function, and the two halves of the discriminator's loss are a
 foreground are one layer. The presets for digits are narrow, sample from averaged weights and take R1 (`r1`) instead of
 the discriminator's batch normalisation. Labels (`labels`, [miyato2018cgans]) and a second critic that sees single
 frames (`frame_widths`, [tulyakov2018mocogan]) are not in the paper.
-Chapter: book/video/vgan.md. Lab: notebooks/04_3dcnn.ipynb.
+Chapter: book/video/conv3d.md. Lab: notebooks/04_conv3d.ipynb.
 """
 
 from dataclasses import dataclass, replace

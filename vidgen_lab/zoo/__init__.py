@@ -96,14 +96,14 @@ ENTRIES = {
             "c3dgan",
             "vidgen_lab.models.c3dgan:C3DGAN",
             "3-D convolutions in one stream, full or factorised into space and time",
-            "video/vgan",
+            "video/conv3d",
             "vondrick2016vgan",
         ),
         Entry(
             "vgan",
             "vidgen_lab.models.vgan:VGAN",
             "3-D convolutions in two streams: a still background around a moving foreground",
-            "video/vgan",
+            "video/conv3d",
             "vondrick2016vgan",
         ),
         Entry(
