@@ -59,14 +59,14 @@ def test_the_prediction_without_numbers_is_what_the_step_with_numbers_allocates(
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks are read from /proc, as Linux has it")
-@pytest.mark.parametrize(("name", "batch_size"), [("vgan", 32), ("c3dgan", 64)])
-def test_the_predicted_peak_is_within_a_fifth_of_what_a_process_of_its_own_was_given(name, batch_size):
+@pytest.mark.parametrize("name", ["vgan", "c3dgan"])
+def test_the_predicted_peak_is_within_a_fifth_of_what_a_process_of_its_own_was_given(name):
     sys.path.insert(0, str(RESULTS))
     try:
         import conv3d_memory
     finally:
         sys.path.remove(str(RESULTS))
-    row = conv3d_memory.compare({"name": name, "batch_size": batch_size})
+    row = conv3d_memory.compare({"name": name, "batch_size": 64, **conv3d_memory.NARROW})
     assert 0.8 < row["ratio"] < 1.2, row
 
 
