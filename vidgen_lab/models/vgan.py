@@ -344,6 +344,21 @@ _DIGITS = DataConfig("moving-digits", size=32, frames=16)
 _PAPER = VGANConfig(
     frames=32, size=64, channels=3, generator_widths=(512, 256, 128, 64), discriminator_widths=(64, 128, 256, 512)
 )
+_DIGIT = VGANConfig(
+    latent_dim=64,
+    generator_widths=(192, 64, 32),
+    discriminator_norm=False,
+    labels=("digit", "direction", "speed"),
+    frame_widths=(32, 64, 128),
+    init_std=None,
+    r1=1.0,
+    frame_r1=0.5,
+    penalty_every=4,
+)
+_TWO_RATES = {
+    "discriminator": Optimizer(lr=4e-4, betas=(0.5, 0.99), schedule="linear", final_lr=4e-5),
+    "generator": Optimizer(lr=8e-4, betas=(0.5, 0.99), schedule="linear", final_lr=8e-5),
+}
 _SMALL = VGANConfig(
     generator_widths=(64, 32, 16),
     discriminator_widths=(16, 32, 64),
@@ -370,16 +385,12 @@ VGAN.presets = {
         note="the published form that goes on from a given frame, twice as wide; never run here.",
     ),
     "gpu": Preset(
-        VGANConfig(
-            generator_widths=(256, 128, 64),
+        replace(
+            _DIGIT,
+            latent_dim=100,
+            generator_widths=(512, 256, 128),
             discriminator_widths=(64, 128, 256),
-            discriminator_norm=False,
-            labels=("digit", "direction", "speed"),
             frame_widths=(64, 128, 256),
-            init_std=None,
-            r1=1.0,
-            frame_r1=0.5,
-            penalty_every=4,
         ),
         Recipe(
             _DIGITS,
@@ -392,38 +403,12 @@ VGAN.presets = {
         note="20 minutes on one 16 GB GPU (estimated).",
     ),
     "cpu": Preset(
-        VGANConfig(
-            latent_dim=64,
-            generator_widths=(192, 64, 32),
-            discriminator_norm=False,
-            labels=("digit", "direction", "speed"),
-            frame_widths=(32, 64, 128),
-            init_std=None,
-            r1=1.0,
-            frame_r1=0.5,
-            penalty_every=4,
-        ),
-        Recipe(
-            _DIGITS,
-            batch_size=16,
-            steps=6600,
-            optimizers={
-                "discriminator": Optimizer(lr=4e-4, betas=(0.5, 0.99), schedule="linear", final_lr=4e-5),
-                "generator": Optimizer(lr=8e-4, betas=(0.5, 0.99), schedule="linear", final_lr=8e-5),
-            },
-            ema_decay=0.999,
-            precision="bf16",
-        ),
+        _DIGIT,
+        Recipe(_DIGITS, batch_size=16, steps=6600, optimizers=_TWO_RATES, ema_decay=0.999, precision="bf16"),
     ),
     "board": Preset(
-        replace(_SMALL, frame_widths=(16, 32, 64), frame_r1=1.0),
-        Recipe(
-            _DIGITS,
-            batch_size=16,
-            steps=1900,
-            optimizers=_both(1e-3, (0.5, 0.99), schedule="linear", final_lr=1e-4),
-            ema_decay=0.999,
-        ),
+        replace(_DIGIT, labels=()),
+        Recipe(_DIGITS, batch_size=16, steps=1400, optimizers=_TWO_RATES, ema_decay=0.999, precision="bf16"),
         note="300 CPU-seconds on one thread (estimated).",
     ),
     "ci": Preset(
