@@ -196,6 +196,15 @@ def test_output_that_nobody_reads_to_the_end_is_no_error():
 # sample
 
 
+def test_the_preset_is_that_of_shipped_weights_and_no_other(vidgen, ring, tmp_path):
+    out = tmp_path / "samples.png"
+    assert vidgen("sample", "gan", "--preset", "ci", "--n", 4, "--out", out)[0] == 0 and out.exists()
+    code, _, err = vidgen("sample", "gan", "--preset", "paper", "--out", out)
+    assert code == 2 and "paper" in err and "ci" in err
+    code, _, err = vidgen("sample", "gan", "--preset", "ci", "--checkpoint", ring, "--out", out)
+    assert code == 2 and "Leave one of them out" in err
+
+
 def test_ring_samples_become_a_picture_or_a_tensor(vidgen, ring, tmp_path):
     code, out, _ = vidgen("sample", "gan", "--checkpoint", ring, "--n", "50", "--out", tmp_path / "deep" / "ring.png")
     assert code == 0 and "50 samples of gan, seed 0" in out

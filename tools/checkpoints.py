@@ -18,19 +18,18 @@ ROOT = Path(__file__).resolve().parent.parent
 def faults(root: Path = ROOT) -> list[str]:
     """Prints a few lines for each shipped file; returns what is wrong."""
     wrong = []
-    for row in zoo.list_models():
-        if not row.weights:
-            continue
-        path, results = zoo.FILES / row.weights, root / "results" / f"{Path(row.weights).stem}.json"
-        if not path.exists() or sha256(path) != zoo.shipped_hash(row.name):
-            wrong.append(f"{row.weights} is missing or changed")
+    for row, preset in ((row, preset) for row in zoo.list_models() for preset in row.shipped):
+        name = row.weights(preset)
+        path, results = zoo.FILES / name, root / "results" / f"{Path(name).stem}.json"
+        if not path.exists() or sha256(path) != zoo.shipped_hash(row.name, preset):
+            wrong.append(f"{name} is missing or changed")
         if not results.exists():
-            wrong.append(f"{row.weights} has no manifest {results.name}")
+            wrong.append(f"{name} has no manifest {results.name}")
             continue
         manifest = json.loads(results.read_text())
         if path.exists() and manifest["weights_sha256"] != sha256(path):
-            wrong.append(f"{results.name} belongs to other weights than {row.weights}")
-        print(f"{row.weights}  {manifest['weights_bytes'] / 1e6:.2f} MB, {manifest['cpu_seconds']:.0f} CPU-seconds")
+            wrong.append(f"{results.name} belongs to other weights than {name}")
+        print(f"{name}  {manifest['weights_bytes'] / 1e6:.2f} MB, {manifest['cpu_seconds']:.0f} CPU-seconds")
         print(f"    {manifest['command']}\n    {manifest['shipped_with']}")
     return wrong
 

@@ -111,6 +111,7 @@ class SampleOptions:
     """Draws samples and writes them to a file."""
 
     checkpoint: Path | None = None  # run folder or weights file; None: the weights that ship with the package
+    preset: str | None = None  # of the weights that ship, where there are several; None: the usual ones
     out: Path = Path("samples.png")  # .png, .gif, .mp4 or .safetensors
     n: int = 64  # how many
     seed: int = 0  # same seed, same samples
@@ -126,7 +127,7 @@ def sample_command(arguments: list[str]) -> None:
     options = _run(
         SampleOptions, rest, f"vidgen sample {name}", f"Samples of {name}, as a picture, a film or raw tensors."
     )
-    model = _load(name, options.checkpoint)
+    model = _load(name, options.checkpoint, options.preset)
     generator = torch.Generator().manual_seed(options.seed)
     condition = {
         key: [value] * options.n if isinstance(value, str) else torch.tensor([value] * options.n)
@@ -161,6 +162,7 @@ class EvaluateOptions:
     """Measures a model that makes digits, clips or plane points, beside real data, or a classifier."""
 
     checkpoint: Path | None = None  # run folder or weights file; None: the weights that ship with the package
+    preset: str | None = None  # of the weights that ship, where there are several; None: the usual ones
     n: int | None = None  # samples, or held-out clips; None: 2,000 clips or 1,000 of anything else
     seed: int = 0  # of the samples
     json: Path | None = None  # write a manifest here
@@ -186,7 +188,7 @@ def evaluate_command(arguments: list[str]) -> None:
     name, rest = _name(arguments, "evaluate")
     about = f"Measures {name}. vidgen evaluate --ladder measures what the metric of clips sees."
     options = _run(EvaluateOptions, rest, f"vidgen evaluate {name}", about)
-    model = _load(name, options.checkpoint)
+    model = _load(name, options.checkpoint, options.preset)
     if options.json and options.checkpoint and not _weights_file(options.checkpoint).exists():
         raise ArgumentError(f"{options.checkpoint} has not finished, and a manifest needs finished weights. Resume it.")
     measured = evaluate(model, options.n, options.seed)
@@ -233,7 +235,7 @@ def _manifest(model: Model, options: EvaluateOptions, measured: list[metrics.Mea
         "preset": model.preset,
         "command": command_line(),
         **environment(),
-        "weights_sha256": sha256(path) if path else zoo.shipped_hash(model.name),
+        "weights_sha256": sha256(path) if path else zoo.shipped_hash(model.name, model.preset),
         "metrics": values,
     }
 
@@ -242,10 +244,12 @@ def _weights_file(checkpoint: Path) -> Path:
     return checkpoint / "model.safetensors" if checkpoint.is_dir() else checkpoint
 
 
-def _load(name: str, checkpoint: Path | None) -> Model:
+def _load(name: str, checkpoint: Path | None, preset: str | None) -> Model:
     zoo.entry(name)
     if checkpoint is None:
-        return zoo.load_pretrained(name)
+        return zoo.load_pretrained(name, preset)
+    if preset is not None:
+        raise ArgumentError(f"--preset {preset} with --checkpoint: a checkpoint has one preset. Leave one of them out.")
     model = zoo.load_model(checkpoint)
     if not _weights_file(checkpoint).exists():
         print(f"note: {checkpoint} has not finished; these are the weights of its last saved state.", file=sys.stderr)
@@ -325,7 +329,7 @@ def _describe(name: str) -> None:
     row = zoo.entry(name)
     print(
         f"{row.name}: {row.summary}\n"
-        f"chapter book/{row.chapter}.md, paper {row.paper}, weights {row.weights or 'none shipped'}"
+        f"chapter book/{row.chapter}.md, paper {row.paper}, weights shipped: {', '.join(row.shipped) or 'none'}"
     )
     from vidgen_lab.core import count_parameters
 

@@ -10,13 +10,13 @@ import pytest
 from vidgen_lab import zoo
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = [row for row in zoo.list_models() if row.weights]
+SHIPPED = [(row, preset) for row in zoo.list_models() for preset in row.shipped]
 
 
 def test_no_shipped_file_is_missing_changed_or_without_its_manifest(capsys):
     assert checkpoints.faults() == []
     listed = capsys.readouterr().out
-    assert all(f"vidgen train {row.name} " in listed for row in SHIPPED)
+    assert all(f"vidgen train {row.name} " in listed for row, _ in SHIPPED)
 
 
 def test_a_changed_file_and_a_missing_manifest_are_told(tmp_path, monkeypatch):
@@ -33,10 +33,14 @@ def test_a_changed_file_and_a_missing_manifest_are_told(tmp_path, monkeypatch):
 
 def test_shipped_weights_are_small_and_no_other_file_lies_beside_them():
     files = {path.name: path.stat().st_size for path in zoo.FILES.glob("*.safetensors")}
-    assert set(files) == {row.weights for row in SHIPPED} == set(json.loads((zoo.FILES / "SHA256.json").read_text()))
+    assert (
+        set(files)
+        == {row.weights(preset) for row, preset in SHIPPED}
+        == set(json.loads((zoo.FILES / "SHA256.json").read_text()))
+    )
     assert max(files.values()) <= 4e6 and sum(files.values()) <= 40e6
 
 
-@pytest.mark.parametrize("row", SHIPPED, ids=lambda row: row.name)
-def test_the_licence_notice_names_every_file(row):
-    assert f"`{row.weights}`" in (zoo.FILES / "LICENSE-weights.md").read_text()
+@pytest.mark.parametrize(("row", "preset"), SHIPPED)
+def test_the_licence_notice_names_every_file(row, preset):
+    assert f"`{row.weights(preset)}`" in (zoo.FILES / "LICENSE-weights.md").read_text()

@@ -137,7 +137,7 @@ def test_a_file_whose_header_and_tensors_disagree_is_refused(tmp_path):
 def shipped(tmp_path, monkeypatch):
     """A folder of shipped weights of our own, in place of the package's."""
     monkeypatch.setattr(zoo, "FILES", tmp_path)
-    path = tmp_path / zoo.entry("gan").weights
+    path = tmp_path / zoo.entry("gan").weights()
     write_weights(gan(), path, half=True, children=("generator",))
     (tmp_path / "SHA256.json").write_text(json.dumps({path.name: sha256(path)}))
     return path
@@ -174,10 +174,18 @@ def test_a_model_that_ships_nothing_says_which_do(monkeypatch):
         load_pretrained("bare")
 
 
+def test_a_preset_that_does_not_ship_says_which_do():
+    with pytest.raises(ArgumentError, match='no shipped preset of gan "paper"; .*ci'):
+        load_pretrained("gan", "paper")
+
+
 def test_every_file_that_the_package_ships_is_in_its_list_and_whole():
     files = sorted(zoo.FILES.glob("*.safetensors"))
     hashes = json.loads((zoo.FILES / "SHA256.json").read_text())
     assert {file.name: sha256(file) for file in files} == hashes
-    assert {row.weights for row in list_models() if row.weights} == set(hashes)
+    assert {row.weights(preset) for row in list_models() for preset in row.shipped} == set(hashes)
     assert all(file.stat().st_size <= 4_000_000 for file in files)
-    assert all(load_pretrained(row.name).name == row.name for row in list_models() if row.weights)
+    for row in list_models():
+        for preset in row.shipped:
+            model = load_pretrained(row.name, preset)
+            assert (model.name, model.preset) == (row.name, preset)

@@ -294,6 +294,17 @@ DCGAN.presets = {
         ),
         note="420 CPU-seconds on one thread of a busy machine.",
     ),
+    "classes": Preset(
+        DCGANConfig(classes=10),
+        Recipe(
+            _DIGITS,
+            batch_size=32,
+            steps=4000,
+            optimizers=_both(1.5e-3, (0.5, 0.999), schedule="linear", final_lr=1e-4),
+            ema_decay=0.999,
+        ),
+        note="the class-conditional form; to be measured.",
+    ),
     "ci": Preset(
         DCGANConfig(),
         Recipe(_DIGITS, batch_size=32, steps=1400, optimizers=_both(1.5e-3, (0.5, 0.999)), ema_decay=0.999),

@@ -26,7 +26,7 @@ class Entry:
     summary: str
     chapter: str  # page of the book
     paper: str  # bibliography key
-    weights: str = ""  # shipped file in vidgen_lab/zoo/files, "" for none
+    shipped: tuple[str, ...] = ()  # presets whose weights lie in vidgen_lab/zoo/files, the usual one first
 
     @property
     def model_class(self) -> type[Model]:
@@ -36,6 +36,17 @@ class Entry:
     @property
     def presets(self) -> tuple[str, ...]:
         return tuple(self.model_class.presets)
+
+    def weights(self, preset: str | None = None) -> str:
+        """Name of the shipped file of a preset; None: of the usual one. ArgumentError where nothing ships."""
+        if not self.shipped:
+            rows = [row.name for row in ENTRIES.values() if row.shipped]
+            raise ArgumentError(
+                f"{self.name} ships no weights; these do: {', '.join(rows)}. vidgen train {self.name} makes your own."
+            )
+        if preset not in (None, *self.shipped):
+            raise unknown(f"shipped preset of {self.name}", preset, self.shipped)
+        return f"{self.name}-{preset or self.shipped[0]}.safetensors"
 
 
 ENTRIES = {
@@ -47,7 +58,7 @@ ENTRIES = {
             "an MLP generator against an MLP discriminator",
             "foundations/gan",
             "goodfellow2014gan",
-            "gan-ci.safetensors",
+            ("ci",),
         ),
         Entry(
             "dcgan",
@@ -55,7 +66,7 @@ ENTRIES = {
             "convolutional generator and discriminator, by the guidelines that made image GANs train",
             "foundations/dcgan",
             "radford2016dcgan",
-            "dcgan-cpu.safetensors",
+            ("cpu",),
         ),
         Entry(
             "vae",
@@ -112,7 +123,7 @@ ENTRIES = {
             "a digit classifier; its class probabilities and features measure image generators",
             "appendix/how-good",
             "lecun1998gradient",
-            "digits-2d-ci.safetensors",
+            ("ci",),
         ),
         Entry(
             "digits-3d",
@@ -120,7 +131,7 @@ ENTRIES = {
             "reads moving digits; its labels and features measure clip generators",
             "appendix/how-good",
             "tran2018closer",
-            "digits-3d-cpu.safetensors",
+            ("cpu",),
         ),
     )
 }
@@ -172,8 +183,8 @@ def _stage(name: str, source: Path | str | Model | None, preset: str) -> Model:
     if source is None:
         row = entry(name)
         preset = preset if preset in row.presets else "ci"
-        if row.weights == f"{name}-{preset}.safetensors" and torch.get_default_device().type != "meta":
-            return load_pretrained(name)
+        if preset in row.shipped and torch.get_default_device().type != "meta":
+            return load_pretrained(name, preset)
         return create_model(name, preset)
     model = source if isinstance(source, Model) else load_model(source)
     if model.name != name:
@@ -208,32 +219,30 @@ def load_model(path: Path | str) -> Model:
     return _as_trained(model)
 
 
-def load_pretrained(name: str) -> Model:
+def load_pretrained(name: str, preset: str | None = None) -> Model:
     """A model with the weights that ship with the package. The file's SHA-256 is checked first.
+
+    Args:
+        name: of the model.
+        preset: where several ship; None: the usual one.
 
     Raises:
         ArgumentError: unknown name, or nothing is shipped for it.
         CheckpointError: the file is not the one that was shipped.
     """
-    row = entry(name)
-    if not row.weights:
-        shipped = [e.name for e in ENTRIES.values() if e.weights]
-        raise ArgumentError(
-            f"{name} ships no weights; these do: {', '.join(shipped)}. vidgen train {name} makes your own."
-        )
-    path = FILES / row.weights
-    if not path.exists() or sha256(path) != shipped_hash(name):
+    path = FILES / entry(name).weights(preset)
+    if not path.exists() or sha256(path) != shipped_hash(name, preset):
         raise CheckpointError(
             f"{path} is missing or is not the file that was shipped (its SHA-256 differs). Reinstall the package."
         )
     return load_model(path)
 
 
-def shipped_hash(name: str) -> str:
+def shipped_hash(name: str, preset: str | None = None) -> str:
     """SHA-256 that the shipped weights of a model must have. CheckpointError where the list is missing."""
     hashes = FILES / "SHA256.json"
     try:
-        return json.loads(hashes.read_text())[entry(name).weights]
+        return json.loads(hashes.read_text())[entry(name).weights(preset)]
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"cannot read {hashes} ({error}). Reinstall the package.") from error
 
