@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def faults(root: Path = ROOT) -> list[str]:
     """Prints a few lines for each shipped file; returns what is wrong."""
     wrong = []
-    for row, preset in ((row, preset) for row in zoo.list_models() for preset in row.shipped):
+    for row, preset in ((model, preset) for model in zoo.list_models() for preset in model.shipped):
         name = row.weights(preset)
         path, results = zoo.FILES / name, root / "results" / f"{Path(name).stem}.json"
         if not path.exists() or sha256(path) != zoo.shipped_hash(row.name, preset):
