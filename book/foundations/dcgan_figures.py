@@ -3,8 +3,8 @@
     python book/foundations/dcgan_figures.py          all of them, about three minutes on one CPU thread
     python book/foundations/dcgan_figures.py theory   theory, training, latent, inpainting, classes
 
-Writes book/_static/dcgan/ and results/dcgan-figures.json. `training` repeats the `ci` preset; `latent` and `inpainting`
-use the weights that ship with the package; `classes` trains the class-conditional form for a minute.
+Writes book/_static/dcgan/ and results/dcgan-figures.json. `training` repeats the `ci` preset; `latent`, `inpainting`
+and `classes` use the weights that ship with the package.
 """
 
 import argparse
@@ -342,8 +342,7 @@ def inpainting() -> dict[str, Any]:
 
 def classes() -> dict[str, Any]:
     """A class-conditional form: the same noise, ten classes."""
-    model = create_model("dcgan", "ci", classes=10)
-    fit(model, device="cpu", progress=False)
+    model = load_pretrained("dcgan", "classes").eval()
     latents = torch.randn(10, model.config.latent_dim, generator=rng(2))
     with model.inference():
         rows = [model.generator(latent.expand(10, -1), torch.arange(10)) for latent in latents[:8]]

@@ -66,7 +66,7 @@ ENTRIES = {
             "convolutional generator and discriminator, by the guidelines that made image GANs train",
             "foundations/dcgan",
             "radford2016dcgan",
-            ("cpu",),
+            ("cpu", "classes"),
         ),
         Entry(
             "vae",
@@ -81,6 +81,7 @@ ENTRIES = {
             "a tokenizer: images, or clips frame by frame, to a grid of codes and back",
             "foundations/vqvae",
             "vandenoord2017vqvae",
+            ("cpu",),
         ),
         Entry(
             "vqgan",
