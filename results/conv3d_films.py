@@ -26,14 +26,15 @@ from vidgen_lab.viz.arrays import frames_of
 from vidgen_lab.viz.files import mp4_bytes, write_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
-FRAMES, SIZE, WIDE, PAN = 16, 64, 96, 2  # WIDE: side of the film that the window looks at; PAN: pixels a frame
-SECONDS, BATCH, RATE, LATENT = 40.0, 8, 3e-3, 100
+FRAMES, STRIDE, SIZE = 16, 4, 64
+WIDE, PAN = 96, 2  # side of the film that the window looks at, pixels; how far the window moves from frame to frame
+SECONDS, BATCH, RATE, LATENT = 60.0, 8, 3e-3, 100
 WIDTHS = (128, 64, 32, 16)
 
 
 def clips(folder: Path, film: str, pan: int = 0) -> Tensor:
     """All clips of a film `(N, 3, T, SIZE, SIZE)`, seen through a window that moves `pan` pixels a frame."""
-    data = VideoFolder(folder, frames=FRAMES, size=WIDE, hop=8)
+    data = VideoFolder(folder, frames=FRAMES, size=WIDE, stride=STRIDE, hop=6)
     whole = torch.stack([item["video"] for item in data if item["film"] == film])  # (N, 3, T, WIDE, WIDE)
     top, frames = WIDE - SIZE - 12, []
     for t in range(FRAMES):
@@ -107,7 +108,7 @@ def main() -> None:
         print(name, table[name], flush=True)
         parts = fitted["parts"]
         if streams == 2:
-            row = 2
+            row = len(real) // 2
             strips = [real, parts["video"], 2 * parts["mask"] - 1, parts["foreground"], parts["background"]]
             shown.append([strip[row : row + 1].expand(1, 3, FRAMES, SIZE, SIZE) for strip in strips])
     out = ROOT / "book" / "_static" / "conv3d"
@@ -116,7 +117,15 @@ def main() -> None:
     film = torch.cat([strip for strips in shown for strip in strips])
     frames = frames_of(interpolate(film, scale_factor=(1, 2, 2), mode="nearest"), columns=5)
     write_bytes(out / "films.mp4", mp4_bytes(frames, fps=8))
-    protocol = {"frames": FRAMES, "size": SIZE, "batch_size": BATCH, "seconds": SECONDS, "pan": PAN, "lr": RATE}
+    protocol = {
+        "frames": FRAMES,
+        "stride": STRIDE,
+        "size": SIZE,
+        "batch_size": BATCH,
+        "seconds": SECONDS,
+        "pan": PAN,
+        "lr": RATE,
+    }
     manifest = {"command": "python results/conv3d_films.py films", **environment(), "protocol": protocol}
     write_json(ROOT / "results" / "conv3d-films.json", {**manifest, "rows": table})
 
