@@ -16,9 +16,10 @@ is seen. A 3-D convolutional discriminator sees whole clips.
 
 Differs from the paper: its cross-entropy over two classes is written as softplus of the difference of the two outputs,
 which is the same function, and the two halves of the discriminator's loss are added, not averaged. The two heads of the
-foreground are one layer. The presets for digits are narrow, sample from averaged weights and take R1 (`r1`) instead of
-the discriminator's batch normalisation. Labels (`labels`, [miyato2018cgans]) and a second critic that sees single
-frames (`frame_widths`, [tulyakov2018mocogan]) are not in the paper.
+foreground are one layer. The presets for digits are narrow, start from torch's own initialisation, sample from averaged
+weights and take R1 (`r1`) instead of the discriminator's batch normalisation. Two switches are not in the paper: labels
+(`labels`, [miyato2018cgans]), in `cpu` and `gpu`; and a second critic that sees single frames (`frame_widths`,
+[tulyakov2018mocogan]), in these and in `board`.
 Chapter: book/video/conv3d.md. Lab: notebooks/04_conv3d.ipynb.
 """
 
