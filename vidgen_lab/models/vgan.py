@@ -406,6 +406,7 @@ VGAN.presets = {
     "cpu": Preset(
         _DIGIT,
         Recipe(_DIGITS, batch_size=16, steps=6600, optimizers=_TWO_RATES, ema_decay=0.999, precision="bf16"),
+        note="1,500 seconds and 1.0 GB on one thread of a busy CPU that multiplies in bf16; FVD-digits 1.4, floor 0.4.",
     ),
     "board": Preset(
         replace(_DIGIT, labels=()),

@@ -117,6 +117,7 @@ ENTRIES = {
             "3-D convolutions in two streams: a still background around a moving foreground",
             "video/conv3d",
             "vondrick2016vgan",
+            ("cpu",),
         ),
         Entry(
             "digits-2d",
