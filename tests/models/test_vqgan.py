@@ -52,6 +52,29 @@ def test_the_adaptive_weight_makes_the_two_gradients_at_the_last_layer_stand_in_
     assert torch.allclose(norms["adversarial"], 0.5 * norms["reconstruction"], rtol=1e-3)
 
 
+def test_the_adversarial_term_is_its_weight_times_the_softplus_of_minus_each_patch_s_logit():
+    model = built()
+    losses = model("autoencoder", BATCH, Draw(0))
+    again = built()
+    again.codebook(again.encoder(BATCH["image"]), Draw(0).at("autoencoder"))  # its codebook starts
+    fooled = again.discriminator(again.decoder(again.codebook.eval()(again.encoder(BATCH["image"])).latent))
+    expected = losses.log["weight"] * (1 + (-fooled).exp()).log().mean()
+    assert torch.allclose(losses.terms["adversarial"], expected, rtol=1e-4)
+
+
+def test_the_weight_of_a_silent_discriminator_stays_finite():
+    weights = []
+    for variance in (1.0, 1e-4):  # a weak and a strong reconstruction
+        model = built(replace(TINY, adversarial=0.5, variance=variance))
+        for parameter in model.discriminator.parameters():
+            torch.nn.init.zeros_(parameter)
+        losses = model("autoencoder", BATCH, Draw(0))
+        weights.append(losses.log["weight"].item())
+        (gradient,) = torch.autograd.grad(losses.terms["reconstruction"], model.decoder.last.weight)
+        assert weights[-1] == pytest.approx(0.5 * min(gradient.norm().item() / 1e-6, 1e4), rel=1e-3)
+    assert weights[0] < weights[1] == 0.5 * 1e4
+
+
 def test_the_adaptive_weight_is_a_number_and_not_something_to_learn():
     assert not built()("autoencoder", BATCH, Draw(0)).log["weight"].requires_grad
 

@@ -83,13 +83,14 @@ def test_the_grid_of_codes_is_known_before_anything_is_encoded():
 
 
 def test_the_loss_is_the_reconstruction_and_the_quantiser_s_terms():
-    model, batch = built(replace(TINY, variance=0.5, quantizer="gradient")), {"image": images(3, 1, 8, 8)}
+    model, batch = built(replace(TINY, variance=0.2, quantizer="gradient")), {"image": images(3, 1, 8, 8)}
     losses = model("autoencoder", batch, Draw(0))
     assert set(losses.terms) == {"reconstruction", "commitment", "codebook"}
-    again = built(replace(TINY, variance=0.5, quantizer="gradient"))
+    again = built(replace(TINY, variance=0.2, quantizer="gradient"))
     out = again.codebook(again.encoder(batch["image"]), Draw(0).at("autoencoder"))
     error = (again.decoder(out.latent) - batch["image"]).square().mean()
-    assert torch.allclose(losses.terms["reconstruction"], error / (2 * 0.5))
+    assert torch.allclose(losses.terms["reconstruction"], error / (2 * 0.2))
+    assert torch.allclose(losses.total, error / (2 * 0.2) + out.terms["codebook"] + out.terms["commitment"])
     assert torch.allclose(losses.log["psnr"], 10 * torch.log10(4 / error))
     assert set(built()("autoencoder", batch, Draw(0)).terms) == {"reconstruction", "commitment"}
     assert set(built(FSQ)("autoencoder", batch, Draw(0)).terms) == {"reconstruction"}

@@ -42,7 +42,9 @@ def test_straight_through_has_the_value_of_the_code_and_the_gradient_of_the_late
 def test_the_decoder_s_gradient_reaches_the_encoder_unchanged_and_never_the_codebook():
     quantizer, latent = learned(decay=None).eval(), latents(2, 3, 4, 4).requires_grad_()
     upstream = latents(2, 3, 4, 4, seed=1)
-    quantizer(latent).latent.backward(upstream)
+    out = quantizer(latent)
+    out.latent.backward(upstream)
+    assert torch.allclose(out.latent, quantizer.lookup(out.codes), atol=1e-6)
     assert torch.equal(latent.grad, upstream)
     assert quantizer.codebook.grad is None
 
@@ -76,14 +78,18 @@ def gradients(beta: float) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_scaling_beta_scales_the_encoder_s_gradient_and_leaves_the_codebook_s_alone():
     (encoder, codebook), (encoder_4, codebook_4) = gradients(0.25), gradients(1.0)
+    latent = latents(4, 3, 2, 2)
+    away = latent - learned().lookup(learned().eval()(latent).codes)
+    assert torch.allclose(encoder_4, 2 * away / latent.numel(), atol=1e-6)  # of the mean square: beta is 1
     assert torch.allclose(encoder_4, 4 * encoder) and encoder.abs().sum() > 0
     assert torch.equal(codebook_4, codebook) and codebook.abs().sum() > 0
 
 
 def test_the_codebook_term_moves_a_code_towards_its_vectors():
-    quantizer, latent = learned(decay=None).eval(), latents(64, 3)
+    quantizer, latent = learned(decay=None).eval(), latents(64, 3).requires_grad_()
     out = quantizer(latent)
     out.terms["codebook"].backward()
+    assert latent.grad is None
     for code in out.codes.unique():
         pull = (latent[out.codes == code] - quantizer.codebook[code]).sum(0) * 2 / latent.numel()
         assert torch.allclose(quantizer.codebook.grad[code], -pull, atol=1e-6)
@@ -134,6 +140,17 @@ def test_the_first_steps_forget_faster():
 def test_smoothing_keeps_the_sum_and_leaves_no_count_at_zero():
     counts = torch.tensor([0.0, 3.0, 5.0])
     assert torch.allclose(smoothed(counts).sum(), counts.sum()) and smoothed(counts).min() > 0
+    assert torch.allclose(smoothed(counts, eps=1.0), torch.tensor([1.0, 4.0, 6.0]) / 11 * 8)
+
+
+def test_a_far_code_that_nobody_chooses_is_drawn_to_zero_when_its_count_has_faded():
+    quantizer, latent = VectorQuantizer(4, 2, data_start=False, revive_below=0.0), latents(32, 2)
+    quantizer.codebook[3] = quantizer.sums[3] = 100.0
+    far = []
+    for step in range(60):
+        quantizer(latent, Draw(0, step))
+        far.append(quantizer.codebook[3].norm().item())
+    assert far[2] > 100 and min(far) < 10
 
 
 @pytest.mark.parametrize("decay", [0.99, None])
@@ -208,6 +225,8 @@ def test_perplexity_is_k_for_even_use_and_one_for_a_single_code():
     assert torch.allclose(usage(torch.full((8,), 5.0))["perplexity"], torch.tensor(8.0))
     alone = usage(torch.tensor([0.0, 9.0, 0.0, 0.0]))
     assert alone["perplexity"] == 1 and alone["usage"] == 0.25
+    uneven = usage(torch.tensor([4.0, 2.0, 1.0, 1.0, 0.0]))["perplexity"]  # 1/2, 1/4, 1/8, 1/8: 7/4 bits
+    assert torch.allclose(uneven, torch.tensor(2**1.75))
 
 
 def test_half_precision_around_the_quantiser_does_not_blur_its_codes():
@@ -217,7 +236,7 @@ def test_half_precision_around_the_quantiser_does_not_blur_its_codes():
     assert torch.equal(codes, quantizer.nearest(latent))
 
 
-@pytest.mark.parametrize("levels", [(5,), (4,), (2,), (8, 5, 5, 3), (4, 3, 2)])
+@pytest.mark.parametrize("levels", [(5,), (4,), (2,), (1000, 999), (8, 5, 5, 3), (4, 3, 2)])
 def test_every_code_of_fsq_is_a_point_of_the_grid_and_comes_back_as_itself(levels):
     quantizer = FiniteScalarQuantizer(levels)
     assert quantizer.num_codes == math.prod(levels) and quantizer.dim == len(levels)
@@ -248,11 +267,13 @@ def test_fsq_passes_the_gradient_of_its_bound_and_has_nothing_to_learn():
         again = latent.detach().requires_grad_()
         (quantizer.bound(again) / torch.tensor([4, 2, 2])).backward(upstream)
     assert torch.allclose(latent.grad, again.grad) and not out.terms and not list(quantizer.parameters())
+    assert torch.allclose(out.latent * torch.tensor([4, 2, 2]), quantizer.bound(latent).round())
 
 
 def test_fsq_refuses_levels_that_cannot_be_told_apart():
-    with pytest.raises(ArgumentError, match=r"levels=\(8, 1\): give 2 or more"):
-        FiniteScalarQuantizer((8, 1))
+    for levels in ((8, 1), (2000, 8)):
+        with pytest.raises(ArgumentError, match=rf"levels=\({levels[0]}, {levels[1]}\): give 2 to 1000"):
+            FiniteScalarQuantizer(levels)
 
 
 def train(rank: int, world: int, folder: str) -> None:

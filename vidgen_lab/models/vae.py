@@ -2,13 +2,14 @@
 
 The encoder does not give a point but a small Gaussian cloud, and the decoder must do with any point of it. A price on
 how far the clouds stray from the standard normal distribution, their KL divergence, packs them around the origin. A
-draw from that normal distribution then lands in some cloud, and the decoder makes an image of it.
+draw from that normal distribution then mostly lands in some cloud, and the decoder makes an image of it.
 
     symbol   name            shape         meaning
     x        real            (B, C, H, W)  an image in [-1, 1]
-    m, s     mean, deviation (B, Z)        of the cloud q(z | x) = N(m, s^2)
+    m        mean            (B, Z)        of the cloud q(z | x) = N(m, s^2)
+    log s^2  log_variance    (B, Z)        of that cloud
     z        latent          (B, Z)        a point of it
-    x'       reconstruction  (B, C, H, W)  the mean of the decoder's Gaussian p(x | z) = N(x', variance)
+    x'       images          (B, C, H, W)  the mean of the decoder's Gaussian p(x | z) = N(x', variance)
 
 Differs from the paper: a Gaussian decoder instead of a Bernoulli one, Adam instead of Adagrad; presets but `paper` have
 convolutions. A weight beta other than 1 is that of higgins2017beta.

@@ -2,7 +2,7 @@
 
 Where the codes leave open how a patch looks, a squared error asks for the mean of all that it could be, and the mean is
 blurred. A discriminator that judges patches asks for one that could be real. An adaptive weight keeps the two demands
-equally strong at the decoder's last layer.
+in a fixed ratio at the decoder's last layer.
 
     symbol   name            shape              meaning
     x, x'    real, images    (B, C, H, W)       an image and its reconstruction

@@ -9,7 +9,7 @@ such grids (`vqvae-prior`) generates images.
     z_e      latent          (B, D, H', W')    what the encoder says
     k        codes           (B, H', W')       the nearest vectors of the codebook; (B, T, H', W') of a clip
     z_q      quantized       (B, D, H', W')    those vectors, for the decoder
-    x'       reconstruction  (B, C, H, W)      what the decoder draws
+    x'       images          (B, C, H, W)      what the decoder draws
 
 Clips `(B, C, T, H, W)` are encoded frame by frame.
 Differs from the paper: the codebook follows running means (its appendix) instead of a gradient, starts from data and

@@ -146,13 +146,13 @@ class FiniteScalarQuantizer(nn.Module):
     Nothing is learned, no loss is added, and no code can die.
 
     Args:
-        levels: L_i of each coordinate; D is their number, K their product.
+        levels: L_i of each coordinate, 2 to 1000; D is their number, K their product.
     """
 
     def __init__(self, levels: tuple[int, ...]) -> None:
         super().__init__()
-        if not levels or min(levels) < 2:
-            raise ArgumentError(f"levels={levels}: give 2 or more for each coordinate, for instance levels=(8, 6, 5).")
+        if not levels or min(levels) < 2 or max(levels) > 1000:  # beyond, `bound` lets an extra number through
+            raise ArgumentError(f"levels={levels}: give 2 to 1000 for each coordinate, for instance levels=(8, 6, 5).")
         self.num_codes, self.dim = prod(levels), len(levels)
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
         steps = [prod(levels[:i]) for i in range(len(levels))]  # the first coordinate counts ones

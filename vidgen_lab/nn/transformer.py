@@ -190,7 +190,8 @@ def sample_tokens(
     for _ in range(transformer.length if length is None else length):
         logits = transformer.step(caches, tokens[-1] if tokens else None, label)  # (n, K)
         shares = sharpen(logits, temperature, top_k, top_p).softmax(1).cpu()
-        tokens.append(torch.multinomial(shares, 1, generator=generator)[:, 0].to(logits.device))  # eq. (vqvae-prior)
+        drawn = torch.multinomial(shares, 1, generator=generator)[:, 0]  # eq. (vqvae-likelihood)
+        tokens.append(drawn.to(logits.device))
     return torch.stack(tokens, 1)
 
 
