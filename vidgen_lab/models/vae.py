@@ -1,8 +1,8 @@
 """VAE: an image is written down as a small cloud of points; then any point near 0 is an image. [kingma2014vae]
 
 The encoder does not give a point but a small Gaussian cloud, and the decoder must do with any point of it. A price on
-how far the clouds stray from the standard normal distribution, their KL divergence, packs them around the origin. A
-draw from that normal distribution then mostly lands in some cloud, and the decoder makes an image of it.
+how far the clouds stray from the standard normal distribution, their KL divergence, packs them around the origin. If
+it is high enough, a draw from that distribution lands in some cloud, and the decoder makes an image of it.
 
     symbol   name            shape         meaning
     x        real            (B, C, H, W)  an image in [-1, 1]
