@@ -86,7 +86,7 @@ def plane() -> dict[str, Any]:
     centres = torch.tensor([[math.cos(a), math.sin(a)] for a in torch.linspace(0, 2 * math.pi, 9)[:-1].tolist()])
     points = (centres.repeat(60, 1) + 0.12 * torch.randn(480, 2, generator=rng())).contiguous()
     torch.manual_seed(0)
-    quantizer = VectorQuantizer(16, 2, decay=0.9)
+    quantizer = VectorQuantizer(16, 2, decay=0.9, revive_below=0.0)
     seen = {}
     for step in range(60):
         quantizer(points[torch.randperm(480, generator=rng(step))[:240]], Draw(0, step))
