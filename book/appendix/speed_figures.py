@@ -23,6 +23,7 @@ ROWS = (
     ("metrics", "ssim", "SSIM"),
     ("gan-step", "gan_step", "GAN training step"),
     ("dcgan-step", "dcgan_step", "DCGAN training step"),
+    ("vgan-step", "vgan_step", "VGAN training step"),
     ("moving-digits", "whole_pixel", "moving digits, whole-pixel"),
     ("moving-digits", "sub_pixel", "moving digits, sub-pixel"),
     ("moving-digits", "with_labels", "moving digits with labels"),
