@@ -22,6 +22,8 @@ def clips(model: torch.nn.Module, n: int) -> dict[str, torch.Tensor]:
 def test_tensors_count_while_they_live_and_views_not_at_all():
     before = torch.zeros(1000)
     with LiveBytes() as live:
+        before.view(10, 100).add_(1)
+        assert live.now == live.peak == 0  # it was there before
         first = before + 1
         view = first.view(10, 100)[2:].T
         assert live.now == 4000
