@@ -1,6 +1,6 @@
 """Five ways to generate digits, on equal terms: GAN, DCGAN, VAE, VQ-VAE + prior, VQGAN + prior.
 
-    OMP_NUM_THREADS=1 python results/generators.py        writes results/generators.json
+    OMP_NUM_THREADS=1 python results/generators.py        writes results/generators.json and the picture of the page
 
 Each sees the same 32x32 digits without labels, on one thread, for the same CPU time; a prior shares it half and half
 with its tokenizer. How many steps that is was timed once, all models in turn, and is kept in the manifest: every seed
@@ -25,8 +25,10 @@ from vidgen_lab.core import DataConfig, Model, write_weights
 from vidgen_lab.core.manifest import environment
 from vidgen_lab.core.model import count_parameters
 from vidgen_lab.training.state import read_json, write_json
+from vidgen_lab.viz.files import png_bytes, write_bytes
 
 OUT = Path(__file__).parent / "generators.json"
+PICTURE = Path(__file__).parents[1] / "book" / "_static" / "vqvae" / "generators.png"
 RUNS = Path(__file__).parents[1] / "runs" / "generators"
 BUDGET = 120.0  # CPU-seconds of training, a tokenizer's included
 SEEDS, SAMPLES, HELD_OUT = range(3), 1000, 2000
@@ -169,6 +171,16 @@ def main() -> None:
             "models": manifest["models"],
         }
         write_json(OUT, manifest)
+    picture()
+
+
+def picture() -> None:
+    """The first sixteen samples of each contestant's first seed, a row each."""
+    rows = []
+    for contestant in CONTESTANTS:
+        model = load_model(RUNS / f"{contestant.model}-0.safetensors")
+        rows.append(model.sample(16, generator=torch.Generator().manual_seed(0)))
+    write_bytes(PICTURE, png_bytes(viz.grid(torch.cat(rows), columns=16)))
 
 
 if __name__ == "__main__":
