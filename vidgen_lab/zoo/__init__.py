@@ -120,6 +120,13 @@ ENTRIES = {
             ("cpu",),
         ),
         Entry(
+            "mocogan",
+            "vidgen_lab.models.mocogan:MoCoGAN",
+            "a content code for the whole clip, a motion code for each frame, and clips of any length",
+            "video/temporal",
+            "tulyakov2018mocogan",
+        ),
+        Entry(
             "digits-2d",
             "vidgen_lab.models.digits2d:Digits2d",
             "a digit classifier; its class probabilities and features measure image generators",

@@ -1,0 +1,360 @@
+"""MoCoGAN: a clip is what stays, drawn once, and what moves, drawn frame by frame. [tulyakov2018mocogan]
+
+The code of a frame has two parts. The content code is drawn once and held for the whole clip; the motion code is the
+state of a recurrent network that reads fresh noise at each frame. An image generator turns each code into one frame by
+itself, so a clip can have any length. One discriminator sees clips, another sees single frames.
+
+    symbol   name                     shape            meaning
+    z_C      content                  (B, Z)           standard normal noise, the same in all frames
+    y        category                 (B,)             what the clip shows, if the config has `categories`
+    h_0      start                    (B, M)           standard normal noise, the state before the first frame
+    e_t      noise                    (B, T, M)        standard normal noise, fresh at each frame
+    z_M,t    motion                   (B, T, M)        states of the recurrent network (GRU)
+    z_t      codes                    (B, T, Z+K+M)    content, category and motion, side by side
+    G(z)     generator                (B, C, T, S, S)  each code to a frame, in [-1, 1]
+    a_V(x)   video_logits             (B,)             of the critic of clips
+    a_I(x)   image_logits             (B k, h, w)      of the critic of frames: one logit for each patch
+
+Differs from the paper: the networks are those of its public code, without the noise that it can add before each layer
+of the critics. The frames that the generator is judged by are frames of its clips, not of further clips. The presets
+for digits are narrow, sample from averaged weights and take R1 (`video_r1`, `image_r1`) instead of the critics' batch
+normalisation.
+Chapter: book/video/temporal.md. Lab: notebooks/05_temporal.ipynb.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from vidgen_lab import losses
+from vidgen_lab.core import (
+    ArgumentError,
+    Batch,
+    DataConfig,
+    Draw,
+    Losses,
+    Model,
+    Optimizer,
+    Phase,
+    Preset,
+    Recipe,
+    latent_normal,
+)
+from vidgen_lab.nn.conv3d import SMALLEST, check_shape, faster_memory, initialise
+
+KERNEL = 4  # of every convolution, in space and in time
+
+
+@dataclass(frozen=True)
+class MoCoGANConfig:
+    """Sizes of the networks. size = 4 * 2^widths, for the generator's and for the video critic's."""
+
+    frames: int = 16  # length of the clips of the data; sampling makes any length
+    size: int = 32  # height and width of a frame, pixels
+    channels: int = 1
+    content_dim: int = 50
+    motion_dim: int = 10
+    categories: int = 0  # values of the label; 0: no categories
+    label: str = "direction"  # key of the batch that holds the category
+    generator_widths: tuple[int, ...] = (64, 32, 16)  # channels at 4x4, 8x8, ...
+    video_widths: tuple[int, ...] = (16, 32, 64)  # channels of the critic of clips after each halving of the sides
+    image_widths: tuple[int, ...] = (32, 64)  # the same for the critic of frames; one more halving gives the patches
+    video_frames: int = 10  # consecutive frames of each clip that the critic of clips sees
+    image_frames: int = 4  # frames of each clip that the critic of frames sees
+    discriminator_norm: bool = False  # batch normalisation in all layers of both critics but the first and the last
+    init_std: float | None = None  # of every convolution weight; None: torch's own initialisation
+    video_r1: float = 1.0  # weight gamma of the penalty on real clips, eq. (gan-r1)
+    image_r1: float = 0.5  # the same on real frames
+    penalty_every: int = 4  # R1 at every k-th step only, k times as strong
+
+    def __post_init__(self) -> None:
+        for name in ("generator_widths", "video_widths"):
+            check_shape(2 ** len(getattr(self, name)), self.size, name, getattr(self, name))
+        if self.frames_left < 1:
+            raise ArgumentError(
+                f"video_frames={self.video_frames}: each of the {len(self.video_widths)} layers of the critic of clips "
+                f"takes {KERNEL - 1} frames away. Give {self.video_frames - self.frames_left + 1} or more."
+            )
+        if not self.image_widths or self.size % 2 ** (len(self.image_widths) + 1):
+            raise ArgumentError(
+                f"image_widths={self.image_widths}: give 1 to {len(self.video_widths) + 1} widths for size={self.size}."
+            )
+        if self.video_frames > self.frames:
+            raise ArgumentError(f"video_frames={self.video_frames}: the clips have {self.frames} frames.")
+        if not 1 <= self.image_frames <= self.video_frames:
+            raise ArgumentError(f"image_frames={self.image_frames}: give 1 to video_frames={self.video_frames}.")
+        if self.categories < 0 or self.categories == 1:
+            raise ArgumentError(f"categories={self.categories}: give 0 for none, or 2 or more.")
+        for name in ("content_dim", "motion_dim", "penalty_every"):
+            if getattr(self, name) < 1:
+                raise ArgumentError(f"{name}={getattr(self, name)}: must be 1 or more.")
+        for name in ("video_r1", "image_r1"):
+            if getattr(self, name) < 0:
+                raise ArgumentError(f"{name}={getattr(self, name)}: must be 0 or more.")
+            if getattr(self, name) and self.discriminator_norm:
+                raise ArgumentError(
+                    f"{name}={getattr(self, name)} with batch normalisation in the critics: R1 needs the slope of each "
+                    f"clip alone, and batch normalisation mixes clips. Set discriminator_norm=False, or {name}=0."
+                )
+
+    @property
+    def frames_left(self) -> int:
+        """Frames that the last layer of the critic of clips sees: all others take 3 away."""
+        return self.video_frames - (KERNEL - 1) * len(self.video_widths)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(C, T, S, S)` of a clip in training."""
+        return self.channels, self.frames, self.size, self.size
+
+
+class Generator(nn.Module):
+    """Noise to clips: a recurrent network over motion codes, and an image generator that sees one code at a time."""
+
+    def __init__(self, config: MoCoGANConfig) -> None:
+        super().__init__()
+        self.categories = config.categories
+        self.motion = nn.GRU(config.motion_dim, config.motion_dim, batch_first=True)
+        widths = config.generator_widths
+        width_in, layers = config.content_dim + config.categories + config.motion_dim, []
+        for level, width in enumerate(widths):
+            shape = (2, 1) if level else (1, 0)  # stride and padding: first from one pixel to 4x4, then doubling
+            layers += [nn.ConvTranspose2d(width_in, width, KERNEL, *shape, bias=False), nn.BatchNorm2d(width)]
+            layers.append(nn.ReLU(inplace=True))
+            width_in = width
+        layers += [nn.ConvTranspose2d(width_in, config.channels, KERNEL, 2, 1, bias=False), nn.Tanh()]
+        self.images = nn.Sequential(*layers)
+
+    def motion_codes(self, start: Tensor, noise: Tensor) -> Tensor:
+        """`(B, M)` and `(B, T, M)` to the states after each noise, `(B, T, M)`, without the start."""
+        return self.motion(noise, start.unsqueeze(0))[0]  # eq. (mocogan-motion)
+
+    def codes(self, content: Tensor, motion: Tensor, category: Tensor | None = None) -> Tensor:
+        """`(B, Z)`, `(B, T, M)`, and with categories `(B,)`, to the codes of all frames, `(B, T, Z + K + M)`."""
+        if self.categories:
+            content = torch.cat([content, one_hot(category, self.categories).to(content.dtype)], dim=1)
+        still = content.unsqueeze(1).expand(-1, motion.shape[1], -1)  # the same in every frame
+        return torch.cat([still, motion.to(still.dtype)], dim=2)  # eq. (mocogan-code)
+
+    def draw_frames(self, codes: Tensor) -> Tensor:
+        """Each code to a frame, whatever the others are: `(N, Z + K + M) -> (N, C, S, S)` in [-1, 1]."""
+        return self.images(codes[:, :, None, None])
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """`(B, T, Z + K + M) -> (B, C, T, S, S)` in [-1, 1], for any T."""
+        frames = self.draw_frames(codes.flatten(0, 1))  # (B T, C, S, S), one clip after the other
+        return frames.unflatten(0, codes.shape[:2]).transpose(1, 2)
+
+
+class VideoDiscriminator(nn.Module):
+    """Clips to logits `(B,)` and, where there are categories, to scores of each `(B, K)`: `(B, C, T, S, S)` goes in.
+
+    Each layer halves the sides and takes three frames away; the last sees all that is left.
+    """
+
+    def __init__(self, config: MoCoGANConfig) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        widths = (config.channels, *config.video_widths)
+        for level, (width_in, width_out) in enumerate(zip(widths, widths[1:], strict=False)):
+            layers.append(nn.Conv3d(width_in, width_out, KERNEL, (1, 2, 2), (0, 1, 1), bias=False))
+            layers += [nn.BatchNorm3d(width_out)] if level and config.discriminator_norm else []
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        kernel = config.frames_left, SMALLEST, SMALLEST
+        layers.append(nn.Conv3d(widths[-1], 1 + config.categories, kernel, bias=False))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = self.layers(clips).flatten(1)  # (B, 1 + K)
+        return outputs[:, 0], outputs[:, 1:]
+
+
+class ImageDiscriminator(nn.Module):
+    """Frames to one logit for each patch: `(N, C, S, S) -> (N, h, w)`."""
+
+    def __init__(self, config: MoCoGANConfig) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        widths = (config.channels, *config.image_widths)
+        for level, (width_in, width_out) in enumerate(zip(widths, widths[1:], strict=False)):
+            layers.append(nn.Conv2d(width_in, width_out, KERNEL, 2, 1, bias=False))
+            layers += [nn.BatchNorm2d(width_out)] if level and config.discriminator_norm else []
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        layers.append(nn.Conv2d(widths[-1], 1, KERNEL, 2, 1, bias=False))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.layers(frames)[:, 0]
+
+
+class MoCoGAN(Model):
+    """The generator against its two critics."""
+
+    name = "mocogan"
+    output = "video"
+    averaged = ("generator",)
+    phases = (
+        Phase("video_discriminator", updates=("video_discriminator",)),
+        Phase("image_discriminator", updates=("image_discriminator",)),
+        Phase("generator", updates=("generator",)),
+    )
+
+    def __init__(self, config: MoCoGANConfig, recipe: Recipe | None = None) -> None:
+        super().__init__(config, recipe)
+        self.conditions = (config.label,) if config.categories else ()
+        self.generator = Generator(config)
+        self.video_discriminator = VideoDiscriminator(config)
+        self.image_discriminator = ImageDiscriminator(config)
+        if config.init_std is not None:
+            initialise(self, config.init_std)
+        faster_memory(self)
+
+    def video_discriminator_loss(self, batch: Batch, draw: Draw) -> Losses:
+        config, (real, category) = self.config, self._real(batch)
+        with torch.no_grad():  # the generator is not trained in this phase
+            fake = self.generator(self._run(self._codes(len(real), draw)[0], draw))
+        real = self._run(real.transpose(1, 2), draw).transpose(1, 2)
+        gamma = config.video_r1 * self._lazy(draw)
+        real = real.detach().requires_grad_(gamma > 0)
+        # Two calls, so that real and fake clips have batch statistics of their own.
+        real_logits, scores = self.video_discriminator(real)  # (B,), (B, K)
+        terms = losses.cross_entropy_discriminator(real_logits, self.video_discriminator(fake)[0])  # eq. (mocogan-game)
+        if config.categories:
+            terms["category"] = cross_entropy(scores, category)  # eq. (mocogan-category)
+        if gamma:
+            terms["r1"] = losses.zero_centred_penalty(real_logits, real, gamma)
+        return Losses(terms)
+
+    def image_discriminator_loss(self, batch: Batch, draw: Draw) -> Losses:
+        config, (clips, _) = self.config, self._real(batch)
+        real = self._some(clips.transpose(1, 2), draw)  # (B k, C, S, S)
+        with torch.no_grad():
+            # The codes of whole clips, but only the frames that are looked at.
+            fake = self.generator.draw_frames(self._some(self._codes(len(clips), draw)[0], draw))
+        gamma = config.image_r1 * self._lazy(draw)
+        real = real.detach().requires_grad_(gamma > 0)
+        real_logits, fake_logits = self.image_discriminator(real), self.image_discriminator(fake)  # (B k, h, w)
+        terms = losses.cross_entropy_discriminator(real_logits, fake_logits)  # eq. (mocogan-game)
+        if gamma:
+            terms["r1"] = losses.zero_centred_penalty(real_logits.mean((1, 2)), real, gamma)
+        return Losses(terms)
+
+    def generator_loss(self, batch: Batch, draw: Draw) -> Losses:
+        real, _ = self._real(batch)
+        codes, category = self._codes(len(real), draw)
+        fake = self.generator(self._run(codes, draw))
+        video_logits, scores = self.video_discriminator(fake)
+        image_logits = self.image_discriminator(self._some(fake.transpose(1, 2), draw))
+        terms = {
+            "video": losses.non_saturating_generator(None, video_logits),  # eq. (mocogan-game)
+            "image": losses.non_saturating_generator(None, image_logits),
+        }
+        if category is not None:
+            terms["category"] = cross_entropy(scores, category)  # eq. (mocogan-category)
+        return Losses(terms)
+
+    def _codes(self, rows: int, draw: Draw) -> tuple[Tensor, Tensor | None]:
+        """Codes `(B, T, Z + K + M)` of as many clips, and their categories `(B,)`."""
+        config = self.config
+        content = draw.normal("content", (rows, config.content_dim))
+        start = draw.normal("start", (rows, config.motion_dim))
+        noise = draw.normal("noise", (rows, config.frames, config.motion_dim))
+        motion = self.generator.motion_codes(start, noise)
+        category = draw.randint("category", (rows,), 0, config.categories) if config.categories else None
+        return self.generator.codes(content, motion, category), category
+
+    def _run(self, of: Tensor, draw: Draw) -> Tensor:
+        """`video_frames` consecutive entries of each row, from a first of its own: `(B, T, ...) -> (B, t, ...)`."""
+        rows, count = torch.arange(len(of), device=of.device)[:, None], self.config.video_frames
+        first = draw.randint("first", (len(of), 1), 0, of.shape[1] - count + 1)
+        return of[rows, first + torch.arange(count, device=of.device)]
+
+    def _some(self, of: Tensor, draw: Draw) -> Tensor:
+        """`image_frames` entries of each row: `(B, T, ...) -> (B k, ...)`."""
+        rows = torch.arange(len(of), device=of.device)[:, None]
+        chosen = draw.randint("frames", (len(of), self.config.image_frames), 0, of.shape[1])
+        return of[rows, chosen].flatten(0, 1)
+
+    def _lazy(self, draw: Draw) -> int:
+        """How much stronger R1 is at this step, because it is left out at others; 0: it is left out now."""
+        return 0 if draw.step % self.config.penalty_every else self.config.penalty_every
+
+    def _real(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        config = self.config
+        wanted = {"video", *self.conditions}
+        if not wanted <= set(batch):
+            raise ArgumentError(f"this MoCoGAN trains on {sorted(wanted)}; the batch has {sorted(batch)}.")
+        if batch["video"].shape[1:] != config.shape:
+            raise ArgumentError(
+                f"the clips have shape {tuple(batch['video'].shape[1:])}, the config says {config.shape}. "
+                "Make them equal."
+            )
+        return batch["video"], self._checked(batch[config.label]) if config.categories else None
+
+    def _checked(self, category: Tensor) -> Tensor:
+        config = self.config
+        if category.dim() != 1 or category.min() < 0 or category.max() >= config.categories:
+            raise ArgumentError(
+                f"{config.label}={category.tolist()}: give one whole number from 0 to {config.categories - 1} a clip."
+            )
+        return category
+
+    def _sample(self, n: int, frames: int | None, condition: Batch, generator: torch.Generator | None) -> Tensor:
+        """Clips of any length. From the same seed, a longer clip begins as the shorter one."""
+        config, frames = self.config, self.config.frames if frames is None else frames
+        if frames < 1:
+            raise ArgumentError(f"frames={frames}: ask for 1 frame or more.")
+        category = None
+        if config.categories:
+            drawn = torch.randint(config.categories, (n,), generator=generator).to(self.device)
+            category = self._checked(condition.get(config.label, drawn))
+        content = latent_normal(n, config.content_dim, self.device, generator)
+        start = latent_normal(n, config.motion_dim, self.device, generator)
+        noise = [latent_normal(n, config.motion_dim, self.device, generator) for _ in range(frames)]
+        motion = self.generator.motion_codes(start, torch.stack(noise, dim=1))
+        return self.generator(self.generator.codes(content, motion, category))
+
+
+def _all(lr: float, betas: tuple[float, float], **settings: Any) -> dict[str, Optimizer]:
+    """The same optimiser settings for the three networks."""
+    return {phase.name: Optimizer(lr=lr, betas=betas, **settings) for phase in MoCoGAN.phases}
+
+
+_DIGITS = DataConfig("moving-digits", size=32, frames=16)
+
+MoCoGAN.presets = {
+    "paper": Preset(
+        MoCoGANConfig(
+            size=64,
+            channels=3,
+            generator_widths=(512, 256, 128, 64),
+            video_widths=(64, 128, 256, 512),
+            video_frames=16,
+            image_frames=1,
+            image_widths=(64, 128, 256),
+            discriminator_norm=True,
+            video_r1=0.0,
+            image_r1=0.0,
+        ),
+        Recipe(
+            DataConfig("films", size=64, frames=16, stride=2),
+            batch_size=32,
+            steps=100_000,
+            optimizers=_all(2e-4, (0.5, 0.999), weight_decay=1e-5),
+        ),
+        note="the networks of the paper's public code, without categories; never run here.",
+    ),
+    "ci": Preset(
+        MoCoGANConfig(),
+        Recipe(
+            _DIGITS,
+            batch_size=16,
+            steps=420,
+            optimizers=_all(1e-3, (0.5, 0.99), schedule="linear", final_lr=2e-4),
+            ema_decay=0.999,
+        ),
+    ),
+}
