@@ -200,5 +200,6 @@ C3DGAN.presets = {
             optimizers=_both(1e-3, (0.5, 0.99), schedule="linear", final_lr=2e-4),
             ema_decay=0.999,
         ),
+        note="45 seconds and 0.9 GB on one CPU thread: blobs, which hardly move.",
     ),
 }
