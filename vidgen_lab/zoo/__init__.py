@@ -120,6 +120,13 @@ ENTRIES = {
             ("cpu",),
         ),
         Entry(
+            "tgan",
+            "vidgen_lab.models.tgan:TGAN",
+            "a temporal generator makes a latent for each frame, an image generator draws it; a clipped critic",
+            "video/temporal",
+            "saito2017tgan",
+        ),
+        Entry(
             "mocogan",
             "vidgen_lab.models.mocogan:MoCoGAN",
             "a content code for the whole clip, a motion code for each frame, and clips of any length",
