@@ -187,6 +187,12 @@ def test_the_critic_of_frames_judges_patches_of_frames_of_the_clips():
     assert model.image_discriminator(seen).shape == (8, 4, 4)
 
 
+def test_a_grey_clip_is_not_worth_nothing_to_critics_without_normalisation():
+    model = build(TINY)
+    assert model.video_discriminator(torch.zeros(1, 1, 7, 16, 16))[0].abs() > 1e-3
+    assert model.image_discriminator(torch.zeros(1, 1, 16, 16)).abs().max() > 1e-3
+
+
 @BOTH
 def test_each_phase_moves_its_own_network_and_every_parameter_of_it(config):
     model = build(config)
