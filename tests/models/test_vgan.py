@@ -203,6 +203,9 @@ def test_two_class_cross_entropy_is_softplus_of_the_difference():
     truth = torch.tensor([0] * 4 + [1] * 4)
     published = nn.functional.cross_entropy(classes, truth)  # over real and fake clips together
     assert torch.allclose(model("discriminator", batch(), Draw(0)).total / 2, published, atol=1e-6)
+    fake = model.streams(Draw(0).at("generator").normal("latent", (4, 5)))["video"]
+    as_real = nn.functional.cross_entropy(model.discriminator.layers(fake).flatten(1), torch.zeros(4, dtype=torch.long))
+    assert torch.allclose(model("generator", batch(), Draw(0)).terms["adversarial"], as_real, atol=1e-6)
 
 
 def test_real_and_generated_clips_have_batch_statistics_of_their_own():
@@ -225,6 +228,31 @@ def test_the_critic_of_frames_sees_frames_of_the_clips_and_no_order():
     assert seen.shape == (12, 1, 1, 16, 16) and (seen == seen[..., :1, :1]).all()
     assert set(seen[:, 0, 0, 0, 0].tolist()) <= set(range(8)) and len(seen.unique()) > 3
     assert model.frame_discriminator(seen, {"digit": torch.zeros(12, dtype=torch.long)}).shape == (12,)
+
+
+def test_the_critic_of_frames_plays_the_same_game_and_is_told_the_digit_of_each_clip():
+    model = build(replace(BOTH_CRITICS, r1=1.0, frame_r1=0.5)).eval()
+    labels, digits = batch(), torch.arange(4)[:, None].expand(4, 3).flatten()  # three frames of each clip, in a row
+
+    def judged(phase: str) -> tuple[torch.Tensor, ...]:
+        draw = Draw(0).at(phase)
+        made = model.streams(draw.normal("latent", (4, 5)), labels)["video"]
+        frames = [model._frames(clips, draw).detach().requires_grad_() for clips in (labels["video"], made)]
+        return frames[0], *(model.frame_discriminator(one, {"digit": digits}) for one in frames)
+
+    frames, real, fake = judged("discriminator")
+    (slope,) = torch.autograd.grad(real.sum(), frames)
+    expected = {
+        "frame_real": nn.functional.softplus(-real).mean(),
+        "frame_fake": nn.functional.softplus(fake).mean(),
+        "frame_r1": 0.5 / 2 * slope.square().sum((1, 2, 3, 4)).mean(),
+    }
+    terms = model("discriminator", labels, Draw(0)).terms
+    for name, value in expected.items():
+        assert torch.allclose(terms[name], value, rtol=1e-4), name
+    *_, fake = judged("generator")
+    term = model("generator", labels, Draw(0)).terms["frame_adversarial"]
+    assert torch.allclose(term, nn.functional.softplus(-fake).mean(), rtol=1e-4)
 
 
 def test_both_players_learn_one_clip_by_heart():

@@ -53,7 +53,13 @@ def test_a_transposed_layer_pays_for_each_place_that_it_reads():
 def test_the_table_counts_what_torch_counts():
     from torch.utils.flop_counter import FlopCounterMode
 
-    for network, given in ((convolutions(), torch.zeros(3, 2, 8, 16, 16)), (transposed(), torch.zeros(3, 5, 1, 1, 1))):
+    grouped = nn.Sequential(nn.Conv3d(4, 6, 3, groups=2), nn.ConvTranspose3d(6, 4, 3, groups=2))
+    cases = (
+        (convolutions(), torch.zeros(3, 2, 8, 16, 16)),
+        (transposed(), torch.zeros(3, 5, 1, 1, 1)),
+        (grouped, torch.zeros(3, 4, 5, 6, 6)),
+    )
+    for network, given in cases:
         with FlopCounterMode(display=False) as counter:
             network(given)
         assert counter.get_total_flops() == 2 * 3 * sum(row.multiply_adds for row in layer_table(network, given))

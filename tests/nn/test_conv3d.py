@@ -46,6 +46,14 @@ def test_stride_two_halves_and_doubles_sides_and_all_but_the_frame_kind_frames_t
     assert convolution(3, 5, kind, kernel=3, stride=1)(x).shape == (2, 5, 8, 8, 8)
 
 
+def test_the_full_kind_is_a_weighted_sum_over_a_box_of_space_and_time():
+    layer, x = convolution(3, 4, "3d", kernel=5, stride=2, padding=1), clips(2, 3, 8, 9, 10)
+    padded, (t, i, j) = nn.functional.pad(x, [1] * 6), (2, 1, 3)
+    box = padded[:, :, 2 * t : 2 * t + 5, 2 * i : 2 * i + 5, 2 * j : 2 * j + 5]
+    by_hand = torch.einsum("bctij,octij->bo", box, layer.weight) + layer.bias
+    torch.testing.assert_close(layer(x)[:, :, t, i, j], by_hand)
+
+
 def test_an_odd_number_of_frames_is_halved_downwards():
     assert convolution(1, 2)(clips(1, 1, 9, 8, 8)).shape == (1, 2, 4, 4, 4)
 

@@ -15,11 +15,10 @@ is seen. A 3-D convolutional discriminator sees whole clips.
     a(x)     logits         (B,)             the discriminator's logit; D = sigmoid(a)
 
 Differs from the paper: its cross-entropy over two classes is written as softplus of the difference of the two outputs,
-which is the same function, and the two halves of the discriminator's loss are added, not averaged. The two heads of the
-foreground are one layer. The presets for digits are narrow, start from torch's own initialisation, sample from averaged
-weights and take R1 (`r1`) instead of the discriminator's batch normalisation. Two switches are not in the paper: labels
-(`labels`, [miyato2018cgans]), in `cpu` and `gpu`; and a second critic that sees single frames (`frame_widths`,
-[tulyakov2018mocogan]), in these and in `board`.
+which is the same function. The two heads of the foreground are one layer. The presets for digits are narrow, start from
+torch's own initialisation, sample from averaged weights and take R1 (`r1`) instead of the discriminator's batch
+normalisation. Two switches are not in the paper: labels (`labels`, [miyato2018cgans]), in `cpu` and `gpu`; and a second
+critic that sees single frames (`frame_widths`, [tulyakov2018mocogan]), in these and in `board`.
 Chapter: book/video/conv3d.md. Lab: notebooks/04_conv3d.ipynb.
 """
 
@@ -189,7 +188,7 @@ class Discriminator(ClipDiscriminator):
 
     def forward(self, clips: Tensor, labels: Batch | None = None) -> Tensor:
         classes, *rest = super().forward(clips).split([2, *(CLASSES[name] for name in self.labels)], dim=1)
-        logits = classes[:, 0] - classes[:, 1]  # softmax over two classes is a sigmoid of the difference
+        logits = classes[:, 0] - classes[:, 1]  # eq. (vgan-discriminator): a softmax over two is a sigmoid
         for name, outputs in zip(self.labels, rest, strict=True):
             logits = logits + outputs.gather(1, labels[name][:, None])[:, 0]
         return logits

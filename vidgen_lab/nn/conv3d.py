@@ -49,7 +49,7 @@ def convolution(
         raise unknown("kind of convolution", kind, get_args(Kind))
     layer = nn.ConvTranspose3d if transposed else nn.Conv3d
     if kind == "3d":
-        return layer(width_in, width_out, kernel, stride, padding, bias=bias)
+        return layer(width_in, width_out, kernel, stride, padding, bias=bias)  # eq. (conv3d-convolution)
     space = (1, kernel, kernel), (1, stride, stride), (0, padding, padding)
     if kind == "2d":
         return layer(width_in, width_out, *space, bias=bias)
