@@ -75,6 +75,27 @@ def test_each_phase_moves_its_own_network_and_every_parameter_of_it(conv):
                 assert name.startswith(other) and parameter.grad is None
 
 
+def test_the_terms_are_cross_entropy_and_r1():
+    model = build(replace(TINY, discriminator_norm=False, r1=3.0, penalty_every=1)).eval()
+    clips = batch()["video"].requires_grad_()
+
+    def generated(phase: str) -> torch.Tensor:
+        return model.discriminator(model.generator(Draw(0).at(phase).normal("latent", (4, 5))))
+
+    real = model.discriminator(clips)
+    (slope,) = torch.autograd.grad(real.sum(), clips)
+    terms = model("discriminator", batch(), Draw(0)).terms | model("generator", batch(), Draw(0)).terms
+    expected = {
+        "real": nn.functional.softplus(-real).mean(),
+        "fake": nn.functional.softplus(generated("discriminator")).mean(),
+        "r1": 3 / 2 * slope.square().sum((1, 2, 3, 4)).mean(),
+        "adversarial": nn.functional.softplus(-generated("generator")).mean(),
+    }
+    assert set(terms) == set(expected)
+    for name, value in expected.items():
+        assert torch.allclose(terms[name], value, rtol=1e-4), name
+
+
 def test_real_and_generated_clips_have_batch_statistics_of_their_own():
     model = build(replace(TINY, discriminator_norm=True, r1=0.0))
     model("discriminator", batch(), Draw(0))

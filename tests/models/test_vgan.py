@@ -83,6 +83,9 @@ def test_the_paper_preset_has_the_published_layers():
     ]  # fmt: skip
     kernels = [layer.kernel_size for layer in model.modules() if isinstance(layer, nn.modules.conv._ConvNd)]
     assert set(kernels) == {(4, 4), (4, 4, 4), (2, 4, 4)}
+    norms = [layer for layer in model.discriminator.modules() if isinstance(layer, nn.BatchNorm3d)]
+    assert [(norm.num_features, norm.eps) for norm in norms] == [(128, 1e-3), (256, 1e-3), (512, 1e-3)]
+    assert {layer.negative_slope for layer in model.modules() if isinstance(layer, nn.LeakyReLU)} == {0.2}
     assert all(layer.bias is not None for layer in model.modules() if isinstance(layer, nn.modules.conv._ConvNd))
 
 
@@ -92,6 +95,8 @@ def test_the_conditioned_form_is_twice_as_wide_and_reads_a_frame_down_to_4x4():
         parts = model.streams(frame.unsqueeze(2))
     encoder = walk(model.generator.encoder.layers, frame)
     assert encoder == [(128, 32, 32), (256, 16, 16), (512, 8, 8), (1024, 4, 4)]
+    norms = [layer.num_features for layer in model.generator.encoder.layers if isinstance(layer, nn.BatchNorm2d)]
+    assert norms == [256, 512, 1024]  # not after the first
     first = model.generator.foreground.trunk[0]
     assert (first.in_channels, first.out_channels, first.kernel_size) == (1024, 1024, (2, 1, 1))
     assert parts["video"].shape == (2, 3, 32, 64, 64) and parts["background"].shape == (2, 3, 1, 64, 64)

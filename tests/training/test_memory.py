@@ -45,6 +45,12 @@ def test_a_convolution_counts_what_it_reads_and_writes_twice_while_it_runs():
         out = torch.nn.functional.conv3d(video, weight, padding=1)
     assert live.now == 4 * out.numel()
     assert live.peak == 4 * (2 * out.numel() + video.numel() + weight.numel())
+    video.requires_grad_(), weight.requires_grad_()
+    out, slope = torch.nn.functional.conv3d(video, weight, padding=1), torch.zeros_like(out)
+    with LiveBytes() as live:  # backwards it reads the slope, the input and the weights, and writes a slope for the two
+        gradients = torch.autograd.grad(out, (video, weight), slope)
+    made = sum(gradient.numel() for gradient in gradients)
+    assert live.now == 4 * made and live.peak == 4 * (2 * made + slope.numel() + video.numel() + weight.numel())
 
 
 @pytest.mark.parametrize("name", ["dcgan", "vgan", "c3dgan"])
