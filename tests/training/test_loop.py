@@ -272,6 +272,18 @@ def test_bf16_trains_fp32_weights_and_the_next_run_is_as_if_nothing_had_been(run
     assert same(weights(half), weights(fresh))
 
 
+def test_a_second_run_of_a_model_is_in_bf16_too(runs):
+    model = runs.gan(precision="bf16")
+    seen = []
+    for layer in model.generator.modules():
+        if isinstance(layer, torch.nn.Linear):
+            layer.register_forward_hook(lambda layer, given, made: seen.append(made.dtype))
+    for _ in range(2):
+        seen.clear()
+        runs.fit(model, data=runs.points(), steps=1)
+        assert torch.bfloat16 in seen
+
+
 def test_fp16_on_a_cpu_is_refused_and_not_silently_ignored(runs):
     with pytest.raises(ArgumentError, match='precision="fp16": a CPU cannot train in it. Use precision="bf16"'):
         runs.fit(runs.gan(precision="fp16"), data=runs.points(), steps=1)

@@ -226,6 +226,7 @@ def _accelerator(recipe: Recipe, device: str | None) -> Accelerator:
 def _unwrap(model: Model, wrapped: torch.nn.Module, accelerator: Accelerator) -> None:
     """Takes the mixed-precision wrapper off again and lets gradients flow as before the run."""
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
+    model._is_accelerate_prepared = False  # else a second `fit` of the same model would stay in fp32
     _all_gradients_on(model)
 
 
