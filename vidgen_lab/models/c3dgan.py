@@ -9,8 +9,9 @@ convolution is: the full kernel over space and time, or its factorised form, spa
     G(z)     generator                (B, C, T, S, S)  noise to clips in [-1, 1]
     a(x)     real_logits/fake_logits  (B,)             the discriminator's logit; D = sigmoid(a)
 
-Differs from the paper: the networks are as narrow as moving digits allow, sample from averaged weights, and take R1
-(`r1`) instead of the discriminator's batch normalisation. The factorised form is not in it.
+Differs from the paper: the networks are as narrow as moving digits allow, start from torch's own initialisation, sample
+from averaged weights, and take R1 (`r1`) instead of batch normalisation in the discriminator, which has one
+output instead of two. The factorised form is not in it.
 Chapter: book/video/conv3d.md. Lab: notebooks/04_conv3d.ipynb.
 """
 
