@@ -410,7 +410,7 @@ VGAN.presets = {
     "board": Preset(
         replace(_DIGIT, labels=()),
         Recipe(_DIGITS, batch_size=16, steps=1400, optimizers=_TWO_RATES, ema_decay=0.999, precision="bf16"),
-        note="300 CPU-seconds on one thread (estimated).",
+        note="about 320 CPU-seconds on one thread of a busy machine.",
     ),
     "ci": Preset(
         _SMALL,
