@@ -13,8 +13,8 @@ from vidgen_lab.nn.conv3d import (
     doubling,
     equal_middle,
     faster_memory,
-    initialise,
 )
+from vidgen_lab.nn.initialise import initialise
 
 
 def rng(seed: int = 0) -> torch.Generator:

@@ -40,12 +40,13 @@ from vidgen_lab.nn.conv3d import (
     ClipDiscriminator,
     Kind,
     after,
+    check_clips,
     check_shape,
     convolution,
     doubling,
     faster_memory,
-    initialise,
 )
+from vidgen_lab.nn.initialise import initialise
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,7 @@ class C3DGAN(Model):
         return draw.normal("latent", (rows, self.config.latent_dim))
 
     def _real(self, batch: Batch) -> Tensor:
-        if batch["video"].shape[1:] != self.config.shape:
-            raise ArgumentError(
-                f"the clips have shape {tuple(batch['video'].shape[1:])}, the config says {self.config.shape}. "
-                "Make them equal."
-            )
-        return batch["video"]
+        return check_clips(batch["video"], self.config.shape)
 
     def _sample(self, n: int, frames: int | None, condition: Batch, generator: torch.Generator | None) -> Tensor:
         config = self.config

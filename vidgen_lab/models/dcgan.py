@@ -39,6 +39,7 @@ from vidgen_lab.core import (
     Recipe,
     latent_normal,
 )
+from vidgen_lab.nn.initialise import initialise
 
 SMALLEST = 4  # side of the first map of G and of the last map of D, pixels
 
@@ -99,19 +100,6 @@ def plain(width_in: int, width_out: int, kernel: int, bias: bool) -> nn.Conv2d:
     """A convolution that keeps the side: only odd kernels have a middle, so 3 stands in for 4."""
     kernel -= 1 - kernel % 2
     return nn.Conv2d(width_in, width_out, kernel, padding=kernel // 2, bias=bias)
-
-
-def initialise(network: nn.Module, std: float) -> None:
-    """Convolution weights from N(0, std^2), scales of batch normalisation from N(1, std^2), shifts and biases 0."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(layer.weight, 0.0, std)
-        elif isinstance(layer, nn.BatchNorm2d):
-            nn.init.normal_(layer.weight, 1.0, std)
-        else:
-            continue
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
 
 
 class Generator(nn.Module):
@@ -193,7 +181,7 @@ class DCGAN(Model):
         self.generator = Generator(config)
         self.discriminator = Discriminator(config)
         if config.init_std is not None:
-            initialise(self, config.init_std)
+            initialise(self, config.init_std, norm_std=config.init_std)
         self.to(memory_format=torch.channels_last)  # the same numbers in another order in memory: faster on a CPU
 
     def discriminator_loss(self, batch: Batch, draw: Draw) -> Losses:

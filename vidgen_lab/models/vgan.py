@@ -44,7 +44,8 @@ from vidgen_lab.core import (
     latent_normal,
     unknown,
 )
-from vidgen_lab.nn.conv3d import SMALLEST, ClipDiscriminator, after, check_shape, doubling, faster_memory, initialise
+from vidgen_lab.nn.conv3d import SMALLEST, ClipDiscriminator, after, check_clips, check_shape, doubling, faster_memory
+from vidgen_lab.nn.initialise import initialise
 
 CLASSES = {"digit": 10, "direction": 8, "speed": 2}  # what `labels` may name, and how many values each has
 
@@ -290,12 +291,7 @@ class VGAN(Model):
         wanted = {"video", *self.config.labels}
         if not wanted <= set(batch):
             raise ArgumentError(f"this VGAN trains on {sorted(wanted)}; the batch has {sorted(batch)}.")
-        if batch["video"].shape[1:] != self.config.shape:
-            raise ArgumentError(
-                f"the clips have shape {tuple(batch['video'].shape[1:])}, the config says {self.config.shape}. "
-                "Make them equal."
-            )
-        return batch["video"]
+        return check_clips(batch["video"], self.config.shape)
 
     def example_condition(self, n: int, generator: torch.Generator | None = None) -> Batch | None:
         """Labels drawn uniformly, or frames of noise in the place of first frames."""

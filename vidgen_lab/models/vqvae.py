@@ -191,7 +191,7 @@ VQVAE.presets = {
     ),
     "gpu": Preset(
         replace(_SMALL, widths=(96, 192), blocks=2, block_width=192, attention=2, fine_blocks=2),
-        _recipe(_FRAMES, 256, 40_000, 2e-3),
+        _recipe(_FRAMES, 256, 40_000, 2e-3, final_lr=4e-5),
         note="20 minutes on one 16 GB GPU (estimated).",
     ),
     "cpu": Preset(

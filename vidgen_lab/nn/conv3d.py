@@ -88,6 +88,13 @@ def check_shape(frames: int, size: int, name: str, widths: Sequence[int]) -> Non
         )
 
 
+def check_clips(clips: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The clips `(B, C, T, H, W)` as they are. Raises ArgumentError unless each has the shape that a config says."""
+    if clips.shape[1:] != shape:
+        raise ArgumentError(f"the clips have shape {tuple(clips.shape[1:])}, the config says {shape}. Make them equal.")
+    return clips
+
+
 def doubling(widths: Sequence[int], dimensions: int = 3, kind: Kind = "3d") -> list[nn.Module]:
     """Layers from `widths[0]` channels to `widths[-1]`, each with batch normalisation and ReLU.
 
@@ -138,19 +145,6 @@ class ClipDiscriminator(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         return self.layers(clips).flatten(1)
-
-
-def initialise(network: nn.Module, std: float) -> None:
-    """Convolution weights from N(0, std), scales of batch normalisation from N(1, 0.02), shifts and biases 0."""
-    for layer in network.modules():
-        if isinstance(layer, nn.modules.conv._ConvNd):
-            nn.init.normal_(layer.weight, 0.0, std)
-        elif isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            nn.init.normal_(layer.weight, 1.0, 0.02)
-        else:
-            continue
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
 
 
 def faster_memory(network: nn.Module) -> None:
