@@ -8,7 +8,8 @@ from torch import nn
 
 from vidgen_lab import create_model
 from vidgen_lab.core import ArgumentError, Draw, count_parameters, write_weights
-from vidgen_lab.models.vgan import CLASSES, VGAN, VGANConfig
+from vidgen_lab.models.vgan import VGAN, VGANConfig
+from vidgen_lab.nn.labels import VALUES
 from vidgen_lab.zoo import load_model
 
 TINY = VGANConfig(
@@ -31,7 +32,7 @@ def rng(seed: int = 0) -> torch.Generator:
 
 
 def batch(config: VGANConfig = TINY, rows: int = 4, seed: int = 0) -> dict[str, torch.Tensor]:
-    labels = {name: torch.arange(rows) % count for name, count in CLASSES.items()}
+    labels = {name: torch.arange(rows) % count for name, count in VALUES.items()}
     return {"video": torch.rand(rows, *config.shape, generator=rng(seed)) * 2 - 1, **labels}
 
 
@@ -282,7 +283,7 @@ def test_both_players_learn_one_clip_by_heart():
 
 def test_labels_reach_both_networks():
     model = build(ASKED).eval()
-    for name, count in CLASSES.items():
+    for name, count in VALUES.items():
         here, other = batch(), batch()
         other[name] = (other[name] + 1) % count
         one, two = (model.streams(noise(4), labels)["video"] for labels in (here, other))
@@ -302,12 +303,12 @@ def test_a_logit_is_the_difference_of_the_classes_and_one_output_for_each_label(
 
 def test_asked_for_a_label_the_same_noise_shows_it_and_the_rest_is_drawn():
     model = build(ASKED)
-    asked = {name: torch.ones(4, dtype=torch.long) for name in CLASSES}
+    asked = {name: torch.ones(4, dtype=torch.long) for name in VALUES}
     clips = model.sample(4, condition=asked, generator=rng())
     again = model.sample(4, condition={"digit": asked["digit"]}, generator=rng())
     assert clips.shape == again.shape == (4, 1, 8, 16, 16) and not torch.equal(clips, again)
     drawn = model.example_condition(500, rng())
-    assert {name: len(values.unique()) for name, values in drawn.items()} == CLASSES
+    assert {name: len(values.unique()) for name, values in drawn.items()} == VALUES
 
 
 def test_the_given_frame_decides_the_clip():

@@ -27,7 +27,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from vidgen_lab import losses
 from vidgen_lab.core import (
@@ -42,12 +41,10 @@ from vidgen_lab.core import (
     Preset,
     Recipe,
     latent_normal,
-    unknown,
 )
 from vidgen_lab.nn.conv3d import SMALLEST, ClipDiscriminator, after, check_clips, check_shape, doubling, faster_memory
 from vidgen_lab.nn.initialise import initialise
-
-CLASSES = {"digit": 10, "direction": 8, "speed": 2}  # what `labels` may name, and how many values each has
+from vidgen_lab.nn.labels import append, asked, complete, count_values, draw_labels
 
 
 @dataclass(frozen=True)
@@ -75,9 +72,7 @@ class VGANConfig:
     def __post_init__(self) -> None:
         for name in ("generator_widths", "discriminator_widths", *(("frame_widths",) if self.frame_widths else ())):
             check_shape(self.frames, self.size, name, getattr(self, name))
-        for name in self.labels:
-            if name not in CLASSES:
-                raise unknown("label", name, CLASSES)
+        count_values(self.labels)
         if self.labels and self.first_frame:
             raise ArgumentError(f"labels={self.labels} with first_frame=True: the frame says it all. Give one of them.")
         if not 1 <= self.critic_frames <= self.frames:
@@ -101,8 +96,7 @@ class VGANConfig:
     @property
     def code_width(self) -> int:
         """Numbers in what feeds the two streams: noise and labels, or the channels of the encoded frame."""
-        labels = sum(CLASSES[name] for name in self.labels)
-        return self.generator_widths[0] if self.first_frame else self.latent_dim + labels
+        return self.generator_widths[0] if self.first_frame else self.latent_dim + count_values(self.labels)
 
 
 class Encoder(nn.Module):
@@ -168,8 +162,7 @@ class Generator(nn.Module):
         if self.encoder is not None:
             code = self.encoder(source[:, :, 0])  # (B, W, 4, 4)
         else:
-            asked = [one_hot(labels[name], CLASSES[name]).to(source.dtype) for name in self.labels]
-            code = torch.cat([source, *asked], dim=1)[:, :, None, None]  # (B, Z + classes, 1, 1)
+            code = append(source, labels, self.labels)[:, :, None, None]  # (B, Z + values, 1, 1)
         background = self.background(code).unsqueeze(2)  # (B, C, 1, S, S): one picture, broadcast over time
         foreground, mask = self.foreground(code)
         video = mask * foreground + (1 - mask) * background  # eq. (vgan-composite)
@@ -184,15 +177,13 @@ class Discriminator(ClipDiscriminator):
     """
 
     def __init__(self, shape: tuple[int, ...], widths: tuple[int, ...], labels: tuple[str, ...], **kind: Any) -> None:
-        super().__init__(shape, widths, 2 + sum(CLASSES[name] for name in labels), **kind)
+        super().__init__(shape, widths, 2 + count_values(labels), **kind)
         self.labels = labels
 
     def forward(self, clips: Tensor, labels: Batch | None = None) -> Tensor:
-        classes, *rest = super().forward(clips).split([2, *(CLASSES[name] for name in self.labels)], dim=1)
-        logits = classes[:, 0] - classes[:, 1]  # eq. (vgan-discriminator): a softmax over two is a sigmoid
-        for name, outputs in zip(self.labels, rest, strict=True):
-            logits = logits + outputs.gather(1, labels[name][:, None])[:, 0]
-        return logits
+        outputs = super().forward(clips)
+        logits = outputs[:, 0] - outputs[:, 1]  # eq. (vgan-discriminator): a softmax over two is a sigmoid
+        return logits + asked(outputs[:, 2:], labels, self.labels)
 
 
 class VGAN(Model):
@@ -298,7 +289,7 @@ class VGAN(Model):
         config = self.config
         if config.first_frame:
             return {"prefix": 2 * torch.rand(n, config.channels, 1, config.size, config.size, generator=generator) - 1}
-        return {name: torch.randint(CLASSES[name], (n,), generator=generator) for name in config.labels} or None
+        return draw_labels(n, config.labels, generator) or None
 
     def _sample(self, n: int, frames: int | None, condition: Batch, generator: torch.Generator | None) -> Tensor:
         config = self.config
@@ -309,13 +300,7 @@ class VGAN(Model):
             )
         if config.first_frame:
             return self.generator(self._prefix(condition))["video"]
-        drawn = self.example_condition(n, generator) or {}
-        labels = {name: condition.get(name, values.to(self.device)) for name, values in drawn.items()}
-        for name, values in labels.items():
-            if values.dim() != 1 or values.min() < 0 or values.max() >= CLASSES[name]:
-                raise ArgumentError(
-                    f"{name}={values.tolist()}: give one whole number from 0 to {CLASSES[name] - 1} a clip."
-                )
+        labels = complete(condition, n, config.labels, self.device, generator)
         return self.generator(latent_normal(n, config.latent_dim, self.device, generator), labels)["video"]
 
     def _prefix(self, condition: Batch) -> Tensor:
