@@ -134,6 +134,13 @@ ENTRIES = {
             "tulyakov2018mocogan",
         ),
         Entry(
+            "tganv2",
+            "vidgen_lab.models.tganv2:TGANv2",
+            "levels of growing size and falling frame rate, trained together; sampled at any length",
+            "video/temporal",
+            "saito2020tganv2",
+        ),
+        Entry(
             "digits-2d",
             "vidgen_lab.models.digits2d:Digits2d",
             "a digit classifier; its class probabilities and features measure image generators",
