@@ -35,12 +35,17 @@ class Cache:
 
 
 class Attention(nn.Module):
-    """Each place looks at itself and at those before it, or at all: `(B, L, D) -> (B, L, D)`."""
+    """Each place looks at itself and at those before it, or at all: `(B, L, D) -> (B, L, D)`.
 
-    def __init__(self, dim: int, heads: int, causal: bool = True) -> None:
+    Args:
+        bias: of the queries, keys and values.
+        dropout: of the weights with which a place looks at others.
+    """
+
+    def __init__(self, dim: int, heads: int, causal: bool = True, bias: bool = True, dropout: float = 0.0) -> None:
         super().__init__()
-        self.heads, self.causal = heads, causal
-        self.project = nn.Linear(dim, 3 * dim)
+        self.heads, self.causal, self.dropout = heads, causal, dropout
+        self.project = nn.Linear(dim, 3 * dim, bias=bias)
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
@@ -49,7 +54,31 @@ class Attention(nn.Module):
         key, value = pair if cache is None else cache.extend(pair)
         # A whole sequence needs the mask. The one new place of a cached step may see all that is there.
         masked = self.causal and cache is None
-        seen = scaled_dot_product_attention(query, key, value, is_causal=masked)  # eq. (vqvae-attention)
+        dropout = self.dropout if self.training else 0.0
+        seen = scaled_dot_product_attention(query, key, value, None, dropout, masked)  # eq. (vqvae-attention)
+        return self.out(rearrange(seen, "b h l d -> b l (h d)"))
+
+
+class CrossAttention(nn.Module):
+    """Each place looks at all places of a memory: `(B, L, D)` and `(B, M, E)` to `(B, L, D)`.
+
+    The memory's keys and values are computed once, by `remember`, and serve every place that is written.
+    """
+
+    def __init__(self, dim: int, memory_dim: int, heads: int, bias: bool = True, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.query = nn.Linear(dim, dim, bias=bias)
+        self.memory = nn.Linear(memory_dim, 2 * dim, bias=bias)
+        self.out = nn.Linear(dim, dim)
+
+    def remember(self, memory: Tensor) -> Tensor:
+        """Keys and values of a memory: `(B, M, E) -> (2, B, heads, M, d)`."""
+        return rearrange(self.memory(memory), "b m (two h d) -> two b h m d", two=2, h=self.heads)
+
+    def forward(self, x: Tensor, pair: Tensor) -> Tensor:
+        query = rearrange(self.query(x), "b l (h d) -> b h l d", h=self.heads)
+        seen = scaled_dot_product_attention(query, *pair, dropout_p=self.dropout if self.training else 0.0)
         return self.out(rearrange(seen, "b h l d -> b l (h d)"))
 
 

@@ -141,6 +141,20 @@ ENTRIES = {
             "saito2020tganv2",
         ),
         Entry(
+            "videogpt-tokenizer",
+            "vidgen_lab.models.videogpt:VideoGPTTokenizer",
+            "clips to boxes of codes over space and time and back, by 3-D convolutions and axial attention",
+            "video/videogpt",
+            "yan2021videogpt",
+        ),
+        Entry(
+            "videogpt",
+            "vidgen_lab.models.videogpt:VideoGPT",
+            "a causal transformer that writes boxes of codes: from labels, from given frames, or from nothing",
+            "video/videogpt",
+            "yan2021videogpt",
+        ),
+        Entry(
             "digits-2d",
             "vidgen_lab.models.digits2d:Digits2d",
             "a digit classifier; its class probabilities and features measure image generators",

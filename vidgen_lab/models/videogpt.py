@@ -1,0 +1,720 @@
+"""VideoGPT: a clip is a text of codes over space and time, and a GPT writes it. [yan2021videogpt]
+
+A tokenizer of 3-D convolutions and axial attention turns a clip into a box of codes and back. A causal transformer
+reads the box in raster order, moment by moment and row by row, and learns which code comes next. To make a clip it
+writes a whole box, which the tokenizer decodes. Labels scale its layer norms; given frames are seen by cross-attention.
+
+    symbol   name       shape              meaning
+    x        real       (B, C, T, H, W)    a clip in [-1, 1]
+    z_e      latent     (B, D, T', H', W') what the encoder says
+    k        codes      (B, T', H', W')    the nearest vectors of the codebook
+    s        tokens     (B, L)             the same codes in raster order, L = T' H' W'
+    v        vectors    (B, L, D)          their vectors in the codebook: what the transformer reads
+    y        labels     (B, V)             what is asked for, one-hot, side by side; all 0: nothing is asked
+    m        memory     (B, M, E)          what the encoder of given frames says of them
+    a        logits     (B, L, K)          p(s_i | s_1 ... s_(i-1), y, m) = softmax(a_i)
+
+Differs from the paper and its public code: any number of frames up to `prefix_frames` may be given, the frames that are
+not are marked; their encoder is a small residual network; labels are left out of some training clips, so that sampling
+can be guided [ho2022classifier]. The digits' presets see black as 0 (`background`) and train without dropout.
+Chapter: book/video/videogpt.md. Lab: notebooks/07_videogpt.ipynb.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import log2, prod
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss, pad
+
+from vidgen_lab.core import ArgumentError, Batch, DataConfig, Draw, Losses, Model, Optimizer, Phase, Preset, Recipe
+from vidgen_lab.nn.labels import append, complete, count_values
+from vidgen_lab.nn.quantize import VectorQuantizer
+from vidgen_lab.nn.transformer import Attention, Cache, CrossAttention, sharpen
+
+# ---------------------------------------------------------------------------------------------------- the tokenizer
+
+
+@dataclass(frozen=True)
+class VideoGPTTokenizerConfig:
+    """Sizes of the tokenizer. Defaults are the published ones, for clips of 16x64x64."""
+
+    channels: int = 3
+    frames: int = 16
+    size: int = 64  # height and width of a frame, pixels
+    downsample: tuple[int, int, int] = (4, 2, 2)  # frames, rows and columns that one code stands for; powers of 2
+    width: int = 240  # channels of all layers
+    blocks: int = 4  # residual blocks with axial attention, in each network
+    heads: int = 2  # of each axial attention
+    num_codes: int = 2048  # K
+    code_dim: int = 256  # D
+    beta: float = 0.25  # weight of the commitment, eq. (vqvae-commitment)
+    decay: float = 0.99  # of the running means of the codebook
+    revive_below: float = 0.3  # share of an even count below which a code is dead
+    variance: float = 0.12  # of the decoder's Gaussian, eq. (vqvae-reconstruction)
+    background: float = 0.0  # pixel value that the networks see as 0: -1 for digits, which are mostly black
+
+    def __post_init__(self) -> None:
+        for stride in self.downsample:
+            if stride < 1 or stride & (stride - 1):
+                raise ArgumentError(f"downsample={self.downsample}: give powers of 2, for instance (2, 4, 4).")
+        if max(self.downsample) == 1:
+            raise ArgumentError("downsample=(1, 1, 1): a code for each pixel saves nothing. Halve some axis.")
+        if self.frames % self.downsample[0] or self.size % max(self.downsample[1:]):
+            raise ArgumentError(
+                f"downsample={self.downsample} does not divide frames={self.frames} and size={self.size}."
+            )
+        if self.width % (2 * self.heads):
+            raise ArgumentError(f"width={self.width}: must be a multiple of 2 x heads={self.heads}.")
+
+    @property
+    def strides(self) -> list[tuple[int, int, int]]:
+        """Of each level: an axis is halved until its share of `downsample` is reached."""
+        halvings = [int(log2(stride)) for stride in self.downsample]
+        return [tuple(2 if level < count else 1 for count in halvings) for level in range(max(halvings))]
+
+    @property
+    def code_shape(self) -> tuple[int, int, int]:
+        """(T', H', W') of a clip as trained."""
+        time, rows, columns = self.downsample
+        return self.frames // time, self.size // rows, self.size // columns
+
+
+class Halve(nn.Module):
+    """Kernel 4 along all axes; those of stride 2 are halved, the others keep their length."""
+
+    def __init__(self, width_in: int, width_out: int, stride: tuple[int, int, int]) -> None:
+        super().__init__()
+        # Kernel 4 and stride 1 need 3 more places: two in front and one behind. `pad` counts from the last axis.
+        self.padding = [side for step in reversed(stride) for side in ((1, 1) if step == 2 else (2, 1))]
+        self.convolution = nn.Conv3d(width_in, width_out, 4, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolution(pad(x, self.padding))
+
+
+class Double(nn.Module):
+    """The transposed form of `Halve`: axes of stride 2 are doubled, the others keep their length."""
+
+    def __init__(self, width_in: int, width_out: int, stride: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.stride = stride
+        self.convolution = nn.ConvTranspose3d(width_in, width_out, 4, stride, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        time, rows, columns = (step * length for step, length in zip(self.stride, x.shape[2:], strict=True))
+        return self.convolution(x)[:, :, :time, :rows, :columns]  # an axis of stride 1 comes out one longer
+
+
+class AxialAttention(nn.Module):
+    """Each place looks along its own line of columns, of rows and of moments: `(B, C, T, H, W)` to the same.
+
+    The three answers are added. Lines are short: T'H'W' places cost T' + H' + W' looks each and not T'H'W'.
+    """
+
+    LINES = {  # the axis along which a place looks, as a sequence; the others count as more clips
+        "columns": "(b t h) w c",
+        "rows": "(b t w) h c",
+        "moments": "(b h w) t c",
+    }
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.along = nn.ModuleDict({axis: Attention(width, heads, causal=False, bias=False) for axis in self.LINES})
+        for attention in self.along.values():
+            for layer in (attention.project, attention.out):
+                nn.init.normal_(layer.weight, std=width**-0.5)
+            nn.init.zeros_(attention.out.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        sizes = dict(zip("bcthw", x.shape, strict=True))
+        seen = 0
+        for axis, line in self.LINES.items():
+            told = self.along[axis](rearrange(x, f"b c t h w -> {line}"))
+            seen = seen + rearrange(told, f"{line} -> b c t h w", **{name: sizes[name] for name in "bthw"})
+        return seen  # eq. (videogpt-axial)
+
+
+class ResidualBlock(nn.Module):
+    """`(B, C, T, H, W)` to the same: two convolutions and axial attention, added to the input."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.BatchNorm3d(width), nn.ReLU(), nn.Conv3d(width, width // 2, 3, padding=1, bias=False)),
+            *(nn.BatchNorm3d(width // 2), nn.ReLU(), nn.Conv3d(width // 2, width, 1, bias=False)),
+            *(nn.BatchNorm3d(width), nn.ReLU(), AxialAttention(width, heads)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+def _blocks(config: VideoGPTTokenizerConfig) -> list[nn.Module]:
+    blocks = [ResidualBlock(config.width, config.heads) for _ in range(config.blocks)]
+    return [*blocks, nn.BatchNorm3d(config.width), nn.ReLU()]
+
+
+class Encoder(nn.Module):
+    """Clips to a box of vectors: `(B, C, T, H, W) -> (B, D, T', H', W')`."""
+
+    def __init__(self, config: VideoGPTTokenizerConfig) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for level, stride in enumerate(config.strides):
+            layers += [Halve(config.width if level else config.channels, config.width, stride), nn.ReLU()]
+        layers += [nn.Conv3d(config.width, config.width, 3, padding=1), *_blocks(config)]
+        self.layers = nn.Sequential(*layers, nn.Conv3d(config.width, config.code_dim, 1))
+        self.background = config.background
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.layers(clips - self.background)
+
+
+class Decoder(nn.Module):
+    """A box of vectors to clips: `(B, D, T', H', W') -> (B, C, T, H, W)`, not bounded."""
+
+    def __init__(self, config: VideoGPTTokenizerConfig) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv3d(config.code_dim, config.width, 1), *_blocks(config)]
+        *strides, last = config.strides
+        for stride in strides:
+            layers += [Double(config.width, config.width, stride), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, Double(config.width, config.channels, last))
+        self.background = config.background
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        return self.layers(vectors) + self.background
+
+
+class VideoGPTTokenizer(Model):
+    """Encoder, codebook, decoder: clips to boxes of codes and back."""
+
+    name = "videogpt-tokenizer"
+    output = "codes"
+    phases = (Phase("autoencoder", updates=("encoder", "decoder")),)
+
+    def __init__(self, config: VideoGPTTokenizerConfig, recipe: Recipe | None = None) -> None:
+        super().__init__(config, recipe)
+        self.encoder = Encoder(config)
+        self.codebook = VectorQuantizer(
+            config.num_codes,
+            config.code_dim,
+            beta=config.beta,
+            decay=config.decay,
+            revive_below=config.revive_below,
+        )
+        self.decoder = Decoder(config)
+
+    @property
+    def num_codes(self) -> int:
+        """K, the size of the vocabulary."""
+        return self.config.num_codes
+
+    @property
+    def code_shape(self) -> tuple[int, int, int]:
+        """(T', H', W') of a clip as trained."""
+        return self.config.code_shape
+
+    def encode(self, clips: Tensor) -> Tensor:
+        """Codes `(B, T', H', W')` of clips `(B, C, T, H, W)`, in eval mode; any T, H, W that `downsample` divides."""
+        self._check(clips)
+        with self.inference():
+            return self.codebook(self.encoder(clips)).codes
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Clips `(B, C, T, H, W)` in [-1, 1] of codes `(B, T', H', W')`, in eval mode; a box of any size."""
+        if codes.dim() != 4:
+            raise ArgumentError(f"codes of shape {tuple(codes.shape)}: give (B, T', H', W').")
+        low, high = codes.min().item(), codes.max().item()
+        if low < 0 or high >= self.num_codes:
+            raise ArgumentError(f"codes run from {low} to {high}: there are codes from 0 to {self.num_codes - 1}.")
+        with self.inference():
+            return self.decoder(self.codebook.lookup(codes)).clamp(-1, 1)
+
+    def reconstruct(self, clips: Tensor) -> Tensor:
+        """Clips in [-1, 1], there and back."""
+        return self.decode(self.encode(clips))
+
+    def autoencoder_loss(self, batch: Batch, draw: Draw) -> Losses:
+        real = batch["video"]
+        self._check(real)
+        quantized = self.codebook(self.encoder(real), draw)
+        error = mse_loss(self.decoder(quantized.latent), real)
+        reconstruction = error / (2 * self.config.variance)  # eq. (vqvae-reconstruction)
+        log = {"psnr": 10 * torch.log10(4 / error.detach()), **quantized.log}
+        return Losses({"reconstruction": reconstruction, **quantized.terms}, log=log)  # eq. (vqvae-objective)
+
+    def _check(self, clips: Tensor) -> None:
+        config = self.config
+        shape = tuple(clips.shape)
+        if (
+            clips.dim() != 5
+            or shape[1] != config.channels
+            or any(length % step for length, step in zip(shape[2:], config.downsample, strict=True))
+        ):
+            time, rows, columns = config.downsample
+            raise ArgumentError(
+                f"clips of shape {shape}: give (B, {config.channels}, T, H, W) with T a multiple of {time}, H of "
+                f"{rows} and W of {columns}."
+            )
+
+
+# -------------------------------------------------------------------------------------------------------- the prior
+
+
+@dataclass(frozen=True)
+class VideoGPTConfig:
+    """Sizes of the transformer. How many codes there are, and where, the tokenizer says. Defaults are published."""
+
+    dim: int = 576  # a third of it tells the moment, a third the row, a third the column
+    heads: int = 4
+    layers: int = 8
+    dropout: float = 0.2  # of the vectors, and of what each part of a block adds
+    attention_dropout: float = 0.3
+    labels: tuple[str, ...] = ()  # what a clip may be asked to show: any of digit, direction, speed
+    label_dropout: float = 0.1  # share of the training clips of which nothing is asked
+    prefix_frames: int = 0  # the most frames that can be given; 0: none
+    prefix_width: int = 240  # channels of what is said of given frames
+    prefix_blocks: int = 4  # residual blocks of their encoder
+
+    def __post_init__(self) -> None:
+        if self.dim % 3 or self.dim % self.heads:
+            raise ArgumentError(
+                f"dim={self.dim}: must be a multiple of 3, for moments, rows and columns, and of heads={self.heads}."
+            )
+        if self.prefix_frames and self.prefix_width % 3:
+            raise ArgumentError(f"prefix_width={self.prefix_width}: must be a multiple of 3.")
+        if self.prefix_frames < 0:
+            raise ArgumentError(f"prefix_frames={self.prefix_frames}: must be 0 or more.")
+        if not 0 <= self.label_dropout < 1:
+            raise ArgumentError(f"label_dropout={self.label_dropout}: must be at least 0 and below 1.")
+        count_values(self.labels)
+
+
+class Positions(nn.Module):
+    """A learned vector for each place of a box, `(T' H' W', D)`: a third tells the moment, a third the row, a third the
+    column. eq. (videogpt-positions)"""
+
+    def __init__(self, shape: tuple[int, int, int], dim: int) -> None:
+        super().__init__()
+        self.tables = nn.ParameterList(0.01 * torch.randn(length, dim // 3) for length in shape)
+
+    def forward(self) -> Tensor:
+        time, rows, columns = self.tables
+        shape = len(time), len(rows), len(columns), -1
+        places = (time[:, None, None], rows[None, :, None], columns[None, None])
+        return torch.cat([table.expand(shape) for table in places], dim=3).flatten(0, 2)
+
+
+class Norm(nn.Module):
+    """Layer norm whose scale and shift depend on the labels: `(B, L, D)` and `(B, V)` to `(B, L, D)`."""
+
+    def __init__(self, dim: int, values: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim, elementwise_affine=not values)
+        self.affine = nn.Linear(values, 2 * dim, bias=False) if values else None
+        if self.affine is not None:
+            nn.init.zeros_(self.affine.weight)  # at first the labels change nothing
+
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        if self.affine is None:
+            return self.norm(x)
+        scale, shift = self.affine(labels).unsqueeze(1).chunk(2, dim=2)
+        return self.norm(x) * (1 + scale) + shift  # eq. (videogpt-label-norm)
+
+
+class QuickGELU(nn.Module):
+    """x sigmoid(1.702 x), close to a GELU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class Block(nn.Module):
+    """Each place looks back, looks at the given frames, and thinks: `(B, L, D)` to the same."""
+
+    def __init__(self, config: VideoGPTConfig) -> None:
+        super().__init__()
+        dim, values = config.dim, count_values(config.labels)
+        settings = {"bias": False, "dropout": config.attention_dropout}
+        self.norm_attention, self.norm_mlp = Norm(dim, values), Norm(dim, values)
+        self.attention = Attention(dim, config.heads, **settings)
+        if config.prefix_frames:
+            self.norm_cross = Norm(dim, values)
+            self.cross = CrossAttention(dim, config.prefix_width, config.heads, **settings)
+        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), QuickGELU(), nn.Linear(4 * dim, dim))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, labels: Tensor | None, given: Tensor | None, cache: Cache | None = None) -> Tensor:
+        """`given`: keys and values of the frames, of `cross.remember`; `cache`: of `Prior.caches`."""
+        x = x + self.dropout(self.attention(self.norm_attention(x, labels), cache))
+        if given is not None:
+            x = x + self.dropout(self.cross(self.norm_cross(x, labels), given))
+        return x + self.dropout(self.mlp(self.norm_mlp(x, labels)))
+
+
+class Prior(nn.Module):
+    """Vectors of the codes so far to logits of the next code: `(B, L, D) -> (B, L, K)`."""
+
+    def __init__(self, config: VideoGPTConfig, shape: tuple[int, int, int], num_codes: int, code_dim: int) -> None:
+        super().__init__()
+        dim = config.dim
+        self.embed = nn.Linear(code_dim, dim, bias=False)
+        self.start = nn.Parameter(0.02 * torch.randn(dim))  # stands in front of the first vector
+        self.positions = Positions(shape, dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = Norm(dim, count_values(config.labels))
+        self.head = nn.Linear(dim, num_codes, bias=False)
+        nn.init.normal_(self.embed.weight, std=0.02)
+        for block in self.blocks:
+            for part in filter(None, (block.attention, getattr(block, "cross", None))):
+                nn.init.normal_(part.out.weight, std=(dim * config.layers) ** -0.5)
+                nn.init.zeros_(part.out.bias)
+        nn.init.zeros_(self.head.weight)  # a fresh prior finds all codes equally likely: its loss is ln K
+
+    def remember(self, memory: Tensor | None) -> list[Tensor | None]:
+        """Keys and values of what is said of given frames, one a block."""
+        return [None if memory is None else block.cross.remember(memory) for block in self.blocks]
+
+    def forward(self, vectors: Tensor, labels: Tensor | None = None, memory: Tensor | None = None) -> Tensor:
+        """Logits of all places at once. The last vector is seen by none."""
+        start = self.start.expand(len(vectors), 1, -1)
+        x = torch.cat([start, self.embed(vectors[:, :-1])], dim=1) + self.positions()[: vectors.shape[1]]
+        x = self.dropout(x)
+        for block, given in zip(self.blocks, self.remember(memory), strict=True):
+            x = block(x, labels, given)
+        return self.head(self.norm(x, labels))  # eq. (videogpt-likelihood)
+
+    def caches(self, batch: int, length: int) -> list[Cache]:
+        """Empty caches, one a block, for `batch` boxes of `length` codes."""
+        heads, dim = self.blocks[0].attention.heads, len(self.start)
+        return [Cache(batch, heads, length, dim // heads, like=self.start) for _ in self.blocks]
+
+    def step(
+        self,
+        caches: list[Cache],
+        position: Tensor,
+        last: Tensor | None,
+        labels: Tensor | None,
+        given: list[Tensor | None],
+    ) -> Tensor:
+        """Logits `(B, K)` of the next place, whose position is `(D,)`; `last`: vectors `(B, D)` of the code before."""
+        batch = caches[0].pairs.shape[1]
+        x = self.start.expand(batch, 1, -1) if last is None else self.embed(last).unsqueeze(1)
+        x = self.dropout(x + position)
+        for block, pair, cache in zip(self.blocks, given, caches, strict=True):
+            x = block(x, labels, pair, cache)
+        return self.head(self.norm(x, labels))[:, 0]
+
+
+class PrefixBlock(nn.Module):
+    """`(B, E, k, H, W)` to the same: two convolutions over space and time, added to the input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(2):  # a group norm with one group: the layer norm of a map
+            layers += [nn.GroupNorm(1, width), nn.ReLU(), nn.Conv3d(width, width, 3, padding=1)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class PrefixEncoder(nn.Module):
+    """Given frames to a memory: `(B, C, k, S, S)`, k at most `prefix_frames`, to `(B, M, E)`, M = frames S/4 S/4.
+
+    Frames that are not given are black, and a further channel says so.
+    """
+
+    def __init__(self, config: VideoGPTConfig, channels: int, size: int) -> None:
+        super().__init__()
+        self.frames, width = config.prefix_frames, config.prefix_width
+        halving = {"kernel_size": (3, 4, 4), "stride": (1, 2, 2), "padding": 1}
+        stem = [nn.Conv3d(channels + 1, width, **halving), nn.ReLU(), nn.Conv3d(width, width, **halving)]
+        self.layers = nn.Sequential(*stem, *(PrefixBlock(width) for _ in range(config.prefix_blocks)))
+        self.norm = nn.LayerNorm(width)
+        self.positions = Positions((self.frames, size // 4, size // 4), width)
+
+    def forward(self, frames: Tensor, count: Tensor) -> Tensor:
+        """`count` `(B,)`: how many of the frames of each row are given."""
+        frames = pad(frames, (0, 0, 0, 0, 0, self.frames - frames.shape[2]))
+        given = torch.arange(self.frames, device=frames.device) < count[:, None]  # (B, frames)
+        given = given[:, None, :, None, None].to(frames.dtype).expand_as(frames[:, :1])
+        maps = self.layers(torch.cat([frames * given, given], dim=1))
+        return self.norm(rearrange(maps, "b e t h w -> b (t h w) e")) + self.positions()
+
+
+class VideoGPT(Model):
+    """The transformer, on top of a frozen tokenizer."""
+
+    name = "videogpt"
+    output = "video"
+    stands_on = {"tokenizer": "videogpt-tokenizer"}
+    averaged = ("prior",)
+    validates = True
+
+    def __init__(self, config: VideoGPTConfig, recipe: Recipe | None = None, *, tokenizer: Model) -> None:
+        super().__init__(config, recipe)
+        self.conditions = (*config.labels, *(("prefix",) if config.prefix_frames else ()))
+        self.tokenizer = tokenizer
+        self.prior = Prior(config, tokenizer.code_shape, tokenizer.num_codes, tokenizer.config.code_dim)
+        if config.prefix_frames:
+            self.prefix_encoder = PrefixEncoder(config, tokenizer.config.channels, tokenizer.config.size)
+        learned = ("prior", "prefix_encoder") if config.prefix_frames else ("prior",)
+        self.averaged = learned
+        self.phases = (Phase("prior", updates=learned),)
+
+    def prior_loss(self, batch: Batch, draw: Draw) -> Losses:
+        return Losses({"nats_per_token": self._nats(batch, draw)})
+
+    def validation_loss(self, batch: Batch, draw: Draw) -> Tensor:
+        """Nats a token on held-out clips."""
+        return self._nats(batch, draw)
+
+    def _nats(self, batch: Batch, draw: Draw) -> Tensor:
+        """Mean of -log p(s_i | s_1 ... s_(i-1), y, m) over the tokens of the batch."""
+        config, video = self.config, batch["video"]
+        for name in config.labels:
+            if name not in batch:
+                raise ArgumentError(f'this VideoGPT trains with the label "{name}"; the batch has {sorted(batch)}.')
+        codes = self.tokenizer.encode(video)
+        if tuple(codes.shape[1:]) != tuple(self.tokenizer.code_shape):
+            raise ArgumentError(f"clips with {tuple(codes.shape[1:])} codes; trained for {self.tokenizer.code_shape}.")
+        labels = memory = None
+        if config.labels:
+            keep = draw.uniform("labels", (len(video), 1), 0, 1) >= config.label_dropout
+            labels = self._one_hot(batch) * keep
+        if config.prefix_frames:
+            count = draw.randint("prefix", (len(video),), 0, config.prefix_frames + 1)
+            memory = self.prefix_encoder(video[:, :, : config.prefix_frames], count)
+        logits = self.prior(self._vectors(codes.flatten(1)), labels, memory)  # (B, L, K)
+        return cross_entropy(logits.flatten(0, 1), codes.flatten())  # eq. (videogpt-likelihood)
+
+    def stream(
+        self,
+        n: int,
+        *,
+        condition: Batch | None = None,
+        generator: torch.Generator | None = None,
+        **options: Any,
+    ) -> Iterator[Tensor]:
+        """Clips while they are written: after each moment of codes, all frames so far, `(n, C, t, H, W)` in [-1, 1].
+
+        The decoder looks to both sides, so frames near the end still change when later ones come. The last is what
+        `sample` returns. Arguments as in `sample`.
+        """
+        with self.inference():
+            writer = Writer(self, n, self._checked_condition(n, condition), generator, **options)
+        for moment in range(self.tokenizer.code_shape[0]):
+            with self.inference():
+                writer.write(prod(self.tokenizer.code_shape[1:]))
+                clips = writer.clips(moment + 1)
+            yield clips
+
+    def _sample(
+        self,
+        n: int,
+        frames: int | None,
+        condition: Batch,
+        generator: torch.Generator | None,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        guidance: float = 1.0,
+    ) -> Tensor:
+        """Clips `(n, C, T, H, W)`. Labels that are not asked for are drawn; with given frames they are left open.
+
+        temperature, top_k, top_p: see `nn.transformer.sharpen`. guidance: above 1, what is asked for weighs more.
+        """
+        if frames not in (None, self.tokenizer.config.frames):
+            raise ArgumentError(
+                f"frames={frames}: this VideoGPT writes clips of {self.tokenizer.config.frames} frames, the positions "
+                "that it learnt. Leave frames out."
+            )
+        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance": guidance}
+        writer = Writer(self, n, condition, generator, **options)
+        writer.write(prod(self.tokenizer.code_shape))
+        return writer.clips(self.tokenizer.code_shape[0])
+
+    def _vectors(self, tokens: Tensor) -> Tensor:
+        """`(B, L) -> (B, L, D)`, the codebook's."""
+        return self.tokenizer.codebook.lookup(tokens).movedim(1, -1)
+
+    def _one_hot(self, labels: Batch) -> Tensor:
+        """`(B, V)` of the labels that are there; those that are not stay 0."""
+        rows = len(next(iter(labels.values())))
+        parts = [
+            append(self.prior.start.new_empty(rows, 0), labels, (name,))
+            if name in labels
+            else self.prior.start.new_zeros(rows, count_values((name,)))
+            for name in self.config.labels
+        ]
+        return torch.cat(parts, dim=1)
+
+
+class Writer:
+    """Writes boxes of codes place by place. Use it inside `with model.inference():`."""
+
+    def __init__(
+        self,
+        model: VideoGPT,
+        n: int,
+        condition: Batch,
+        generator: torch.Generator | None = None,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        guidance: float = 1.0,
+    ) -> None:
+        config, prior = model.config, model.prior
+        if guidance != 1 and not (config.labels and config.label_dropout):
+            raise ArgumentError(
+                f"guidance={guidance}: only a VideoGPT that was trained with labels, some of them left out "
+                "(label_dropout), can be guided. Leave guidance out."
+            )
+        self.model, self.n, self.generator, self.guidance = model, n, generator, guidance
+        self.sharper = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+        self.prefix = self._checked_prefix(condition)
+        names = config.labels if self.prefix is None else tuple(name for name in config.labels if name in condition)
+        labels, memory = None, None
+        if config.labels:
+            asked = complete(condition, n, names, model.device, generator)
+            labels = model._one_hot(asked) if asked else prior.start.new_zeros(n, count_values(config.labels))
+        if config.prefix_frames:
+            shape = (n, model.tokenizer.config.channels, 0, *[model.tokenizer.config.size] * 2)
+            frames = prior.start.new_zeros(shape) if self.prefix is None else self.prefix
+            count = torch.full((n,), frames.shape[2], device=model.device)
+            memory = model.prefix_encoder(frames, count)
+        copies = 1 if guidance == 1 else 2  # the second is asked for nothing
+        if copies == 2:
+            labels = torch.cat([labels, torch.zeros_like(labels)])
+            memory = None if memory is None else memory.repeat(2, 1, 1)
+        self.labels, self.given = labels, prior.remember(memory)
+        self.positions = prior.positions()
+        self.caches = prior.caches(copies * n, len(self.positions))
+        self.tokens: list[Tensor] = []
+
+    def write(self, count: int) -> None:
+        """Draws the next `count` codes of all boxes."""
+        for _ in range(count):
+            last = self.model._vectors(self.tokens[-1][:, None])[:, 0] if self.tokens else None  # (n, D)
+            if last is not None and self.guidance != 1:
+                last = last.repeat(2, 1)
+            position = self.positions[len(self.tokens)]
+            logits = self.model.prior.step(self.caches, position, last, self.labels, self.given)
+            if self.guidance != 1:
+                asked, free = logits.chunk(2)
+                logits = free + self.guidance * (asked - free)  # eq. (videogpt-guidance)
+            shares = sharpen(logits, **self.sharper).softmax(1).cpu()
+            drawn = torch.multinomial(shares, 1, generator=self.generator)[:, 0]
+            self.tokens.append(drawn.to(logits.device))
+
+    def clips(self, moments: int) -> Tensor:
+        """Clips of the first so many moments of codes; frames that were given are as they were given."""
+        shape = (self.n, moments, *self.model.tokenizer.code_shape[1:])
+        clips = self.model.tokenizer.decode(torch.stack(self.tokens, dim=1)[:, : prod(shape[1:])].view(shape))
+        if self.prefix is not None:
+            kept = min(self.prefix.shape[2], clips.shape[2])
+            clips[:, :, :kept] = self.prefix[:, :, :kept]
+        return clips
+
+    def _checked_prefix(self, condition: Batch) -> Tensor | None:
+        if "prefix" not in condition:
+            return None
+        prefix, most = condition["prefix"], self.model.config.prefix_frames
+        sizes = self.model.tokenizer.config
+        if prefix.dim() != 5 or prefix.shape[1] != sizes.channels or tuple(prefix.shape[3:]) != (sizes.size,) * 2:
+            raise ArgumentError(
+                f"prefix of shape {tuple(prefix.shape)}: give (n, {sizes.channels}, k, {sizes.size}, {sizes.size})."
+            )
+        if not 1 <= prefix.shape[2] <= most:
+            raise ArgumentError(f"prefix of {prefix.shape[2]} frames: this VideoGPT goes on from 1 to {most}.")
+        return prefix
+
+
+# ------------------------------------------------------------------------------------------------------ the presets
+
+
+def _tokenizer_recipe(data: DataConfig, batch_size: int, steps: int, lr: float, **settings: Any) -> Recipe:
+    optimizer = Optimizer(lr=lr, **{"betas": (0.9, 0.999), **settings})
+    return Recipe(data, batch_size, steps, {"autoencoder": optimizer}, clip_norm=1.0)
+
+
+def _prior_recipe(data: DataConfig, batch_size: int, steps: int, lr: float, **settings: Any) -> Recipe:
+    optimizer = Optimizer(lr=lr, schedule="cosine", **{"betas": (0.9, 0.999), **settings})
+    return Recipe(data, batch_size, steps, {"prior": optimizer}, clip_norm=1.0, ema_decay=0.99)
+
+
+_SMALL = VideoGPTTokenizerConfig(
+    channels=1,
+    frames=8,
+    size=16,
+    downsample=(2, 2, 2),
+    width=48,
+    blocks=1,
+    num_codes=128,
+    code_dim=16,
+    background=-1.0,
+)
+_DIGITS_16 = DataConfig("moving-digits", size=16, frames=8)
+_DIGITS_64 = DataConfig("moving-digits", size=64, frames=16)
+_FILMS_64, _FILMS_128 = (DataConfig("films", size=size, frames=16) for size in (64, 128))
+_ASKED = VideoGPTConfig(labels=("digit", "direction", "speed"), dropout=0.0, attention_dropout=0.0)
+
+VideoGPTTokenizer.presets = {
+    "paper": Preset(
+        VideoGPTTokenizerConfig(size=128, downsample=(4, 4, 4)),
+        _tokenizer_recipe(_FILMS_128, 32, 200_000, 3e-4),
+        note="the public code's networks for 16x128x128 films; never run here.",
+    ),
+    "paper-64": Preset(
+        VideoGPTTokenizerConfig(),
+        _tokenizer_recipe(_FILMS_64, 32, 200_000, 3e-4),
+        note="the same for 16x64x64, 4x2x2 pixels a code; never run here.",
+    ),
+    "paper-bair": Preset(
+        VideoGPTTokenizerConfig(downsample=(2, 2, 2)),
+        _tokenizer_recipe(_FILMS_64, 32, 200_000, 3e-4),
+        note="the same, 2x2x2 pixels a code, as for the robot films of the paper; never run here.",
+    ),
+    "gpu": Preset(
+        VideoGPTTokenizerConfig(channels=1, downsample=(4, 4, 4), width=128, num_codes=1024, background=-1.0),
+        _tokenizer_recipe(_DIGITS_64, 32, 10_000, 1e-3, schedule="cosine", final_lr=1e-5),
+        note="20 minutes on one 16 GB GPU (estimated); never run here.",
+    ),
+    "ci": Preset(
+        _SMALL,
+        _tokenizer_recipe(_DIGITS_16, 16, 400, 3e-3, schedule="cosine", final_lr=1e-4),
+        note="60 CPU-seconds on one thread (estimated).",
+    ),
+}
+VideoGPT.presets = {
+    "paper": Preset(
+        VideoGPTConfig(),
+        _prior_recipe(_FILMS_128, 32, 200_000, 3e-4),
+        note="the public code's transformer; never run here.",
+    ),
+    "paper-bair": Preset(
+        VideoGPTConfig(prefix_frames=1),
+        _prior_recipe(_FILMS_64, 32, 200_000, 3e-4),
+        note="the same, going on from one given frame; never run here.",
+    ),
+    "gpu": Preset(
+        replace(_ASKED, dim=384, heads=6, layers=8, prefix_frames=4, prefix_width=96, prefix_blocks=2),
+        _prior_recipe(_DIGITS_64, 32, 20_000, 6e-4, warmup=500),
+        note="30 minutes on one 16 GB GPU (estimated); never run here.",
+    ),
+    "ci": Preset(
+        replace(_ASKED, dim=96, heads=4, layers=3, prefix_frames=2, prefix_width=24, prefix_blocks=1),
+        _prior_recipe(_DIGITS_16, 8, 300, 3e-3, warmup=20),
+        note="60 CPU-seconds on one thread (estimated), on a tokenizer that was trained before.",
+    ),
+}
