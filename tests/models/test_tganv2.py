@@ -101,7 +101,7 @@ def test_the_paper_preset_has_the_published_levels():
     assert not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in model.discriminator.modules())
 
 
-def test_residual_blocks_start_as_published():
+def test_fresh_weights_are_as_published():
     model = build(replace(TINY, widths=(32, 32, 32, 32), discriminator_widths=(32, 32)))
     for block in (model.generator.abstract[1], model.discriminator.levels[0].blocks[1]):
         for name, gain in (("first", 2.0), ("second", 2.0), ("shortcut", 1.0)):
@@ -109,6 +109,19 @@ def test_residual_blocks_start_as_published():
             assert (layer.bias == 0).all()
             fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(layer.weight)
             assert layer.weight.var().item() == pytest.approx(gain * 2 / (fan_in + fan_out), rel=0.1)
+    generator = build(replace(TINY, recurrent_width=32, latent_dim=400)).generator
+    for layer in (generator.start, generator.recurrent.input, generator.recurrent.state):
+        assert layer.weight.var().item() == pytest.approx(1 / layer.weight[0].numel(), rel=0.1)
+    assert create_model("tganv2", "paper", recurrent_width=8, widths=(8,) * 6).config.forget_bias == 0
+
+
+def test_open_forget_gates_carry_the_first_map_to_the_last_frame():
+    first, spread = torch.randn(64, 16, 2, 2, generator=rng()), {}
+    for forget_bias in (0.0, 2.0):
+        torch.manual_seed(0)
+        states = ConvLSTM(16, forget_bias)(first, 16)
+        spread[forget_bias] = (states[:, :, -1].std(0) / states[:, :, 0].std(0)).mean()
+    assert spread[0.0] < 0.05 and spread[2.0] > 0.3
 
 
 # Subsampling and levels.

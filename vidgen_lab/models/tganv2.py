@@ -24,8 +24,8 @@ twice as strong in twice the batch. `gamma` here is lambda; on several processes
 Differs from the paper: a pooling leaves an axis of size 1 as it is, where the public code pads it and makes it grow. A
 shortcut pools before its 1x1x1 convolution, which gives the same where sides are even, and is cheaper. The
 discriminator moves first, and each phase draws its own noise; all real clips of a batch keep the same frames. The
-linear layer, the recurrent network and the rendering blocks start as torch starts them. The presets for digits are
-narrow, take labels (`labels`, [miyato2018cgans]), lazy penalties (`penalty_every`) and averaged weights.
+presets for digits are narrow, start with open forget gates (`forget_bias`), take labels (`labels`,
+[miyato2018cgans]), lazy penalties (`penalty_every`) and averaged weights.
 Chapter: book/video/temporal.md. Lab: notebooks/05_temporal.ipynb.
 """
 
@@ -66,6 +66,7 @@ class TGANv2Config:
     latent_dim: int = 64
     base: int = 2  # side of the maps that the recurrent network makes
     recurrent_width: int = 32  # their channels
+    forget_bias: float = 2.0  # where the forget gates of the recurrent network start; 0: half is forgotten a frame
     widths: tuple[int, ...] = (32, 32, 16, 16)  # channels of the generator after each doubling of the sides
     levels: int = 4
     discriminator_widths: tuple[int, ...] = (16, 32, 64)  # channels after each block, in every level's discriminator
@@ -157,10 +158,12 @@ class ConvLSTM(nn.Module):
     later input exists here: the convolution of zeros is its bias.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, forget_bias: float = 0.0) -> None:
         super().__init__()
         self.input = nn.Conv2d(width, 4 * width, 3, 1, 1)
         self.state = nn.Conv2d(width, 4 * width, 3, 1, 1, bias=False)
+        lecun(self.input, self.state)
+        nn.init.constant_(self.input.bias[width : 2 * width], forget_bias)
 
     def forward(self, first: Tensor, frames: int) -> Tensor:
         states: list[Tensor] = []
@@ -197,6 +200,7 @@ class Rendering(nn.Module):
         super().__init__()
         self.norm = nn.BatchNorm3d(width)
         self.convolution = convolution(width, channels, "2d", kernel=3, stride=1)
+        lecun(self.convolution)
 
     def forward(self, maps: Tensor) -> Tensor:
         return self.convolution(self.norm(maps).relu_()).tanh()
@@ -210,7 +214,8 @@ class Generator(nn.Module):
         self.config = config
         width = config.recurrent_width
         self.start = nn.Linear(config.latent_dim + count_values(config.labels), width * config.base**2)
-        self.recurrent = ConvLSTM(width)
+        lecun(self.start)
+        self.recurrent = ConvLSTM(width, config.forget_bias)
         blocks = [Doubling(*pair) for pair in zip((width, *config.widths), config.widths, strict=False)]
         lowest = len(blocks) - config.levels + 1  # blocks of the first level; each further one has a single block
         self.abstract = nn.ModuleList([nn.Sequential(*blocks[:lowest]), *blocks[lowest:]])
@@ -243,8 +248,16 @@ def double(maps: Tensor) -> Tensor:
     return interpolate(maps, scale_factor=(1, 2, 2))
 
 
+def lecun(*layers: nn.Linear | nn.modules.conv._ConvNd) -> None:
+    """Weights normal with variance 1 / inputs, so that what is passed on varies as what comes in; biases 0."""
+    for layer in layers:
+        nn.init.normal_(layer.weight, 0.0, layer.weight[0].numel() ** -0.5)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
 def glorot(block: nn.Module) -> None:
-    """Weights uniform with the variance of Glorot and Bengio, doubled but for the shortcut; biases 0."""
+    """For a residual block: weights uniform with variance 4 / (inputs + outputs), half of it in the shortcut."""
     for name, layer in block.named_children():
         if isinstance(layer, nn.Conv3d):
             nn.init.xavier_uniform_(layer.weight, 1.0 if name == "shortcut" else math.sqrt(2))
@@ -447,6 +460,7 @@ TGANv2.presets = {
             latent_dim=256,
             base=3,
             recurrent_width=1024,
+            forget_bias=0.0,
             widths=(512, 256, 128, 64, 32, 32),
             discriminator_widths=(64, 128, 256, 512, 1024),
             gamma=0.5,
