@@ -11,7 +11,10 @@ from vidgen_lab import create_model
 from vidgen_lab.core import ArgumentError, Draw, count_parameters, write_weights
 from vidgen_lab.models.videogpt import (
     AxialAttention,
+    Double,
+    Halve,
     Norm,
+    QuickGELU,
     VideoGPT,
     VideoGPTConfig,
     VideoGPTTokenizer,
@@ -118,6 +121,30 @@ def test_clips_of_any_length_and_size_become_boxes_and_come_back(down):
     assert tuple(model.encode(clips(1, 1, 8, 8, 8)).shape[1:]) == model.code_shape
 
 
+@pytest.mark.parametrize("stride", [(2, 2, 2), (1, 2, 2), (2, 1, 1)])
+def test_doubling_is_the_adjoint_of_halving(stride):
+    halve, double = Halve(3, 2, stride), Double(2, 3, stride)
+    double.convolution.weight.data = halve.convolution.weight.data
+    for layer in (halve, double):
+        torch.nn.init.zeros_(layer.convolution.bias)
+    x, y = (
+        torch.randn(shape, generator=rng())
+        for shape in ((1, 3, 4, 6, 8), (1, 2, *halve(torch.zeros(1, 3, 4, 6, 8)).shape[2:]))
+    )
+    assert double(y).shape == x.shape
+    assert (halve(x) * y).sum().item() == pytest.approx((x * double(y)).sum().item(), abs=1e-4)
+
+
+def test_the_networks_see_the_background_as_0_and_draw_it_where_they_say_nothing():
+    model, seen = tokenizer().eval(), []
+    model.encoder.layers[0].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    model.encoder(torch.full((1, 1, 4, 8, 8), -1.0))
+    assert not seen[0].any()
+    for parameter in model.decoder.layers[-1].parameters():
+        torch.nn.init.zeros_(parameter)
+    assert (model.decoder(torch.randn(1, 4, 2, 2, 2)) == -1).all()
+
+
 def test_decoding_the_codes_is_what_forward_draws_in_eval_mode():
     model, x = tokenizer().eval(), clips()
     drawn = model.decoder(model.codebook(model.encoder(x)).latent)
@@ -185,6 +212,31 @@ def test_cached_logits_equal_the_full_pass(config):
         last = vectors[:, place - 1] if place else None
         step = model.prior.step(caches, position, last, labels, given)
         assert torch.allclose(step, full[:, place], atol=1e-5)
+
+
+def test_what_is_written_at_temperature_0_is_the_likeliest_code_of_the_full_pass_at_each_place():
+    model = built(PLAIN)
+    for table in model.prior.positions.tables:
+        torch.nn.init.normal_(table, std=3.0)
+    with model.inference():
+        writer = Writer(model, 1, {}, temperature=0)
+        writer.write(CODES)
+    tokens = torch.stack(writer.tokens, dim=1)
+    assert torch.equal(told(model, tokens).argmax(2), tokens) and len(tokens.unique()) > 1
+
+
+def test_given_frames_add_to_what_a_place_says():
+    model, tokens = built(FULL), random_tokens()
+    for block in model.prior.blocks:
+        for parameter in block.cross.out.parameters():
+            torch.nn.init.zeros_(parameter)
+    labels = model._one_hot({"digit": torch.arange(4), "speed": torch.arange(4) % 2})
+    assert torch.allclose(told(model, tokens), model.prior(model._vectors(tokens), labels), atol=1e-5)
+
+
+def test_the_quick_gelu_is_close_to_the_gelu():
+    x = torch.linspace(-6, 6, 1001)
+    assert (QuickGELU()(x) - torch.nn.functional.gelu(x)).abs().max() < 0.021
 
 
 def test_the_loss_is_the_mean_negative_log_likelihood_of_a_code_in_raster_order():
@@ -317,20 +369,20 @@ def test_a_stream_leaves_the_model_in_train_mode_between_its_parts():
         assert model.training
 
 
-def test_guidance_goes_on_from_free_logits_through_asked_ones():
-    model, asked = built(FULL), {"digit": torch.tensor([3]), "speed": torch.tensor([1])}
-    drawn = {}
-    for guidance in (1.0, 2.5):
-        with model.inference():
-            writer = Writer(model, 1, asked, rng(), guidance=guidance, temperature=0)
-            logits = []
-            head = model.prior.head.register_forward_hook(lambda _, __, out, logits=logits: logits.append(out[:, 0]))
+@pytest.mark.parametrize("guidance", [0.0, 2.5])
+def test_guidance_goes_from_free_logits_through_asked_ones(guidance):
+    model, logits = built(FULL), []
+    asked = {"digit": torch.arange(10), "speed": torch.arange(10) % 2}
+    model.prior.head.register_forward_hook(lambda _, __, out: logits.append(out[:, 0]))
+    with model.inference():
+        for strength in (1.0, guidance):
+            writer = Writer(model, 10, asked, rng(), guidance=strength, temperature=0)
             writer.write(1)
-            head.remove()
-        drawn[guidance] = logits[0], writer.tokens[0].item()
-    conditional, free = drawn[2.5][0]
-    assert torch.allclose(drawn[1.0][0][0], conditional, atol=1e-6) and not torch.allclose(conditional, free, atol=1e-3)
-    assert drawn[2.5][1] == (free + 2.5 * (conditional - free)).argmax()
+    plain, (conditional, free) = logits[0], logits[1].chunk(2)
+    assert torch.allclose(plain, conditional, atol=1e-6)
+    assert torch.allclose(free, free[:1].expand(10, -1), atol=1e-6)  # asked for nothing, all rows say the same
+    expected = (free + guidance * (conditional - free)).argmax(1)
+    assert torch.equal(writer.tokens[0], expected) and not torch.equal(expected, conditional.argmax(1))
 
 
 def test_labels_that_are_not_asked_for_are_drawn_and_left_open_beside_given_frames():

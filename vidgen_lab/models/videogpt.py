@@ -14,7 +14,8 @@ writes a whole box, which the tokenizer decodes. Labels scale its layer norms; g
     m        memory     (B, M, E)          what the encoder of given frames says of them
     a        logits     (B, L, K)          p(s_i | s_1 ... s_(i-1), y, m) = softmax(a_i)
 
-Differs from the paper and its public code: any number of frames up to `prefix_frames` may be given, the frames that are
+Differs from the paper and its public code: along an axis that is not halved, the decoder undoes the encoder's shift,
+where the code shifts once more; any number of frames up to `prefix_frames` may be given, the frames that are
 not are marked; their encoder is a small residual network; labels are left out of some training clips, so that sampling
 can be guided [ho2022classifier]. The digits' presets see black as 0 (`background`) and train without dropout.
 Chapter: book/video/videogpt.md. Lab: notebooks/07_videogpt.ipynb.
@@ -97,7 +98,7 @@ class Halve(nn.Module):
 
 
 class Double(nn.Module):
-    """The transposed form of `Halve`: axes of stride 2 are doubled, the others keep their length."""
+    """The adjoint of `Halve`: axes of stride 2 are doubled, the others keep their length."""
 
     def __init__(self, width_in: int, width_out: int, stride: tuple[int, int, int]) -> None:
         super().__init__()
@@ -106,7 +107,7 @@ class Double(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         time, rows, columns = (step * length for step, length in zip(self.stride, x.shape[2:], strict=True))
-        return self.convolution(x)[:, :, :time, :rows, :columns]  # an axis of stride 1 comes out one longer
+        return self.convolution(x)[:, :, -time:, -rows:, -columns:]  # an axis of stride 1 comes out one longer
 
 
 class AxialAttention(nn.Module):
