@@ -314,7 +314,7 @@ class _GivenNoise(torchsde.BaseBrownian):
         self.dtype, self.device, self.shape = noise.dtype, noise.device, noise[:, 0].shape
 
     def __call__(self, ta: Tensor, tb: Tensor, return_U: bool = False, return_A: bool = False) -> Tensor:
-        return self.noise[:, round(float(ta)) : round(float(tb))].sum(1)
+        return self.noise[:, round(float(ta))]  # tb is one step later
 
     def __repr__(self) -> str:
         return f"increments of shape {tuple(self.noise.shape)}"
