@@ -109,10 +109,12 @@ def test_fresh_weights_are_as_published():
             assert (layer.bias == 0).all()
             fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(layer.weight)
             assert layer.weight.var().item() == pytest.approx(gain * 2 / (fan_in + fan_out), rel=0.1)
-    generator = build(replace(TINY, recurrent_width=32, latent_dim=400)).generator
+    generator = build(replace(TINY, recurrent_width=32, latent_dim=400, start_gain=1.0)).generator
     for layer in (generator.start, generator.recurrent.input, generator.recurrent.state):
         assert layer.weight.var().item() == pytest.approx(1 / layer.weight[0].numel(), rel=0.1)
     assert create_model("tganv2", "paper", recurrent_width=8, widths=(8,) * 6).config.forget_bias == 0
+    wider = build(replace(TINY, recurrent_width=32, latent_dim=400, start_gain=4.0)).generator
+    assert torch.allclose(wider.start.weight, 4 * generator.start.weight)
 
 
 def test_open_forget_gates_carry_the_first_map_to_the_last_frame():
@@ -255,8 +257,8 @@ def test_a_permuted_batch_gives_permuted_clips():
     model, order, labels = build(ASKED), torch.tensor([2, 0, 3, 1, 7, 4, 6, 5]), batch()
     moved = {name: values[order] for name, values in labels.items()}
     for one, other in zip(model.levels(noise(), labels), model.levels(noise()[order], moved), strict=True):
-        assert torch.allclose(one[order], other, atol=1e-5)
-        assert not torch.allclose(one, other, atol=1e-3)
+        assert torch.allclose(one[order], other, atol=1e-4)
+        assert not torch.allclose(one, other, atol=1e-2)
 
 
 # The discriminators.
@@ -427,7 +429,7 @@ def test_a_saved_model_samples_the_same(config, tmp_path):
 def test_mistakes_are_named_with_their_fix():
     for changes, message in (
         ({"size": 32}, r"size=32 with base=1 and widths=\(6, 5, 4, 4\).*makes 16"),
-        ({"levels": 5}, "levels=5: give 1 to 4"),
+        ({"levels": 6}, "levels=6: give 1 to 5"),
         ({"levels": 2}, r"time_strides=\(2, 2\): give 1 whole numbers"),
         ({"batch_strides": (0, 1)}, r"batch_strides=\(0, 1\): give 2 whole numbers, each 1 or more"),
         ({"frames": 6}, "frames=6 with time_strides=.*multiple of 4. Nearest: frames=8"),

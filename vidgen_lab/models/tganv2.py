@@ -24,8 +24,8 @@ twice as strong in twice the batch. `gamma` here is lambda; on several processes
 Differs from the paper: a pooling leaves an axis of size 1 as it is, where the public code pads it and makes it grow. A
 shortcut pools before its 1x1x1 convolution, which gives the same where sides are even, and is cheaper. The
 discriminator moves first, and each phase draws its own noise; all real clips of a batch keep the same frames. The
-presets for digits are narrow, start with open forget gates (`forget_bias`), take labels (`labels`,
-[miyato2018cgans]), lazy penalties (`penalty_every`) and averaged weights.
+presets for digits are narrow, start with larger first maps (`start_gain`) and open forget gates (`forget_bias`), take
+labels (`labels`, [miyato2018cgans]), lazy penalties (`penalty_every`) and averaged weights.
 Chapter: book/video/temporal.md. Lab: notebooks/05_temporal.ipynb.
 """
 
@@ -58,22 +58,23 @@ from vidgen_lab.nn.labels import append, asked, complete, count_values, draw_lab
 
 @dataclass(frozen=True)
 class TGANv2Config:
-    """Sizes of the networks. size = base * 2^widths; the last `levels` of the widths are rendered."""
+    """Sizes of the networks. size = base * 2^widths; the `levels` largest maps are rendered, or all with the first."""
 
     frames: int = 16  # length of the clips of the data; sampling makes any length
     size: int = 32  # height and width of a frame, pixels
     channels: int = 1
     latent_dim: int = 64
-    base: int = 2  # side of the maps that the recurrent network makes
+    base: int = 4  # side of the maps that the recurrent network makes
     recurrent_width: int = 32  # their channels
-    forget_bias: float = 2.0  # where the forget gates of the recurrent network start; 0: half is forgotten a frame
-    widths: tuple[int, ...] = (32, 32, 16, 16)  # channels of the generator after each doubling of the sides
+    start_gain: float = 4.0  # how far the first maps spread at the start of training; 1: as published
+    forget_bias: float = 3.0  # where the forget gates start; 0, as published: half is forgotten with each frame
+    widths: tuple[int, ...] = (32, 16, 16)  # channels of the generator after each doubling of the sides
     levels: int = 4
     discriminator_widths: tuple[int, ...] = (16, 32, 64)  # channels after each block, in every level's discriminator
     time_strides: tuple[int, ...] = (2, 2, 2)  # between two levels: every s-th frame goes on
     batch_strides: tuple[int, ...] = (1, 1, 1)  # the same for clips: every b-th goes on
     labels: tuple[str, ...] = ()  # what a clip is asked to show: any of digit, direction, speed
-    gamma: float = 0.03  # lambda of eq. (tganv2-penalty), weight of a sum over clips
+    gamma: float = 0.001  # lambda of eq. (tganv2-penalty), weight of a sum over clips
     penalty_every: int = 4  # the penalty at every k-th step only, k times as strong
 
     def __post_init__(self) -> None:
@@ -82,8 +83,10 @@ class TGANv2Config:
                 f"size={self.size} with base={self.base} and widths={self.widths}: each width doubles "
                 f"{self.base}x{self.base} once more, which makes {self.base * 2 ** len(self.widths)}."
             )
-        if not 1 <= self.levels <= len(self.widths):
-            raise ArgumentError(f"levels={self.levels}: give 1 to {len(self.widths)}, the number of widths.")
+        if not 1 <= self.levels <= len(self.widths) + 1:
+            raise ArgumentError(
+                f"levels={self.levels}: give 1 to {len(self.widths) + 1}, one more than there are widths."
+            )
         if not self.discriminator_widths:
             raise ArgumentError("discriminator_widths=(): give 1 width or more.")
         for name in ("time_strides", "batch_strides"):
@@ -215,11 +218,13 @@ class Generator(nn.Module):
         width = config.recurrent_width
         self.start = nn.Linear(config.latent_dim + count_values(config.labels), width * config.base**2)
         lecun(self.start)
+        self.start.weight.data *= config.start_gain
         self.recurrent = ConvLSTM(width, config.forget_bias)
         blocks = [Doubling(*pair) for pair in zip((width, *config.widths), config.widths, strict=False)]
         lowest = len(blocks) - config.levels + 1  # blocks of the first level; each further one has a single block
         self.abstract = nn.ModuleList([nn.Sequential(*blocks[:lowest]), *blocks[lowest:]])
-        self.rendering = nn.ModuleList(Rendering(width, config.channels) for width in config.widths[-config.levels :])
+        rendered = (width, *config.widths)[-config.levels :]
+        self.rendering = nn.ModuleList(Rendering(width, config.channels) for width in rendered)
 
     def maps(
         self, latent: Tensor, labels: Batch | None, frames: int, offsets: Sequence[int] | None
@@ -440,15 +445,14 @@ def _both(lr: float, betas: tuple[float, float], **settings: Any) -> dict[str, O
 
 _DIGITS = DataConfig("moving-digits", size=32, frames=16)
 _TWO_RATES = {
-    "discriminator": Optimizer(lr=4e-4, betas=(0.5, 0.99), schedule="linear", final_lr=4e-5),
-    "generator": Optimizer(lr=8e-4, betas=(0.5, 0.99), schedule="linear", final_lr=8e-5),
+    "discriminator": Optimizer(lr=8e-4, betas=(0.5, 0.99), schedule="linear", final_lr=8e-5),
+    "generator": Optimizer(lr=6e-4, betas=(0.5, 0.99), schedule="linear", final_lr=6e-5),
 }
 _SMALL = TGANv2Config()
 _DIGIT = replace(
     _SMALL,
     recurrent_width=64,
-    widths=(64, 64, 32, 32),
-    discriminator_widths=(32, 64, 128),
+    widths=(64, 32, 32),
     labels=("digit", "direction", "speed"),
 )
 
@@ -460,6 +464,7 @@ TGANv2.presets = {
             latent_dim=256,
             base=3,
             recurrent_width=1024,
+            start_gain=1.0,
             forget_bias=0.0,
             widths=(512, 256, 128, 64, 32, 32),
             discriminator_widths=(64, 128, 256, 512, 1024),
@@ -476,7 +481,7 @@ TGANv2.presets = {
     ),
     "cpu": Preset(
         _DIGIT,
-        Recipe(_DIGITS, batch_size=16, steps=8000, optimizers=_TWO_RATES, ema_decay=0.999, precision="bf16"),
+        Recipe(_DIGITS, batch_size=16, steps=5000, optimizers=_TWO_RATES, ema_decay=0.999, precision="bf16"),
         note="an estimate.",
     ),
     "ci": Preset(
