@@ -1,4 +1,4 @@
-"""MoCoGAN: content and motion codes, two critics, categories, any length."""
+"""MoCoGAN: content and motion codes, two critics, categories, labels, any length."""
 
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ from torch import nn
 from vidgen_lab import create_model
 from vidgen_lab.core import ArgumentError, Draw, count_parameters, write_weights
 from vidgen_lab.models.mocogan import MoCoGAN, MoCoGANConfig
+from vidgen_lab.nn.labels import VALUES
 from vidgen_lab.zoo import load_model
 
 TINY = MoCoGANConfig(
@@ -23,7 +24,8 @@ TINY = MoCoGANConfig(
     image_frames=2,
 )
 ASKED = replace(TINY, categories=8)
-BOTH = pytest.mark.parametrize("config", [TINY, ASKED], ids=["plain", "categories"])
+LABELLED = replace(TINY, video_frames=8, labels=("digit", "direction", "speed"), lasting=True, noise=0.5)
+ALL = pytest.mark.parametrize("config", [TINY, ASKED, LABELLED], ids=["plain", "categories", "labels"])
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -32,7 +34,7 @@ def rng(seed: int = 0) -> torch.Generator:
 
 def batch(config: MoCoGANConfig = TINY, rows: int = 4) -> dict[str, torch.Tensor]:
     video = torch.rand(rows, *config.shape, generator=rng()) * 2 - 1
-    return {"video": video, "direction": torch.arange(rows) % 8}
+    return {"video": video, **{name: torch.arange(rows) % count for name, count in VALUES.items()}}
 
 
 def build(config: MoCoGANConfig, seed: int = 0) -> MoCoGAN:
@@ -45,7 +47,8 @@ def codes(model: MoCoGAN, rows: int = 4, frames: int = 8, seed: int = 0) -> torc
     content, start = (torch.randn(rows, dim, generator=generator) for dim in (config.content_dim, config.motion_dim))
     noise = torch.randn(rows, frames, config.motion_dim, generator=generator)
     category = torch.arange(rows) % config.categories if config.categories else None
-    return model.generator.codes(content, model.generator.motion_codes(start, noise), category)
+    labels = batch(config, rows)
+    return model.generator.codes(content, model.generator.motion_codes(start, noise, labels), category, labels)
 
 
 # The published tables.
@@ -91,11 +94,12 @@ def test_the_paper_preset_has_the_published_layers():
 # Content and motion.
 
 
-@BOTH
+@ALL
 def test_the_content_half_is_constant_in_time_and_the_motion_half_is_not(config):
     given = codes(build(config))
     still, moving = given.split([given.shape[2] - config.motion_dim, config.motion_dim], dim=2)
-    assert (still == still[:, :1]).all() and still.shape[2] == config.content_dim + config.categories
+    digits = 10 if "digit" in config.labels else 0
+    assert (still == still[:, :1]).all() and still.shape[2] == config.content_dim + config.categories + digits
     assert ((moving[:, 1:] - moving[:, :-1]).abs().amax(2) > 1e-3).all()
 
 
@@ -132,8 +136,8 @@ def test_each_frame_is_drawn_from_its_own_code_alone():
     assert same.tolist() == [t != 5 for t in range(8)]
 
 
-@BOTH
-def test_permuting_the_batch_permutes_the_clips_and_nothing_else(config):
+@ALL
+def test_permuting_the_codes_permutes_the_clips_and_nothing_else(config):
     model, order = build(config).eval(), torch.tensor([2, 0, 3, 1])
     given = codes(model)
     clips = model.generator(given)
@@ -156,6 +160,37 @@ def test_clips_have_any_length_and_a_longer_one_begins_as_the_shorter(frames):
     assert clips.shape == (3, 1, frames, 16, 16) and usual.shape == (3, 1, 8, 16, 16) and clips.abs().max() <= 1
     shared = min(frames, 8)
     assert torch.allclose(clips[:, :, :shared], usual[:, :, :shared], atol=1e-6)
+
+
+def test_a_lasting_state_remembers_its_start_and_moves_on_where_a_fresh_one_forgets_it():
+    wide = replace(TINY, motion_dim=32)
+    start, still = torch.randn(64, 32, generator=rng()), torch.zeros(64, 32, 32)
+    spread, step = {}, {}
+    for lasting in (False, True):
+        codes = build(replace(wide, lasting=lasting)).generator.motion_codes(start, still)
+        spread[lasting] = codes.std(0).mean(1)  # over clips, at each frame
+        step[lasting] = (codes[:, 1:] - codes[:, :-1]).norm(dim=2).mean(0) / spread[lasting][1:] / 32**0.5
+    assert spread[False][7] < 0.05 and spread[True].min() > 0.3
+    assert step[True].min() > 0.03 and step[True].max() < 0.3  # of the spread, at a frame
+
+
+def test_the_noise_of_a_frame_is_as_strong_as_the_config_says():
+    strong, weak, none = (build(replace(TINY, noise=noise)) for noise in (1.0, 0.5, 0.0))
+    expected = {}
+    for model in (strong, weak, none):
+        draw, config = Draw(0).at("generator"), model.config
+        content, start, noise = (
+            draw.normal(*of) for of in (("content", (4, 5)), ("start", (4, 3)), ("noise", (4, 8, 3)))
+        )
+        motion = model.generator.motion_codes(start, config.noise * noise)
+        assert torch.equal(model._codes(batch(), draw)[0], model.generator.codes(content, motion))
+        expected[config.noise] = model.sample(4, generator=rng())
+    assert not torch.allclose(expected[1.0], expected[0.5], atol=1e-3)
+    generator = rng()
+    content, start = torch.randn(4, 5, generator=generator), torch.randn(4, 3, generator=generator)
+    with none.inference():
+        orbit = none.generator.motion_codes(start, torch.zeros(4, 8, 3))
+        assert torch.allclose(none.generator(none.generator.codes(content, orbit)), expected[0.0], atol=1e-6)
 
 
 # The two critics.
@@ -193,7 +228,7 @@ def test_a_grey_clip_is_not_worth_nothing_to_critics_without_normalisation():
     assert model.image_discriminator(torch.zeros(1, 1, 16, 16)).abs().max() > 1e-3
 
 
-@BOTH
+@ALL
 def test_each_phase_moves_its_own_network_and_every_parameter_of_it(config):
     model = build(config)
     for phase in model.phases:
@@ -260,14 +295,100 @@ def test_the_category_stands_beside_the_content_and_reaches_the_clip():
     assert torch.equal(one, again) and ((one - two).abs().amax((1, 2, 3, 4)) > 1e-4).all()
 
 
-@BOTH
+def test_the_digit_belongs_to_the_content_and_direction_and_speed_to_the_motion():
+    model = build(LABELLED)
+    content, start = torch.randn(4, 5, generator=rng()), torch.randn(4, 3, generator=rng(1))
+    noise, labels = torch.randn(4, 8, 3, generator=rng(2)), batch()
+
+    def made(content_labels: dict, motion_labels: dict) -> torch.Tensor:
+        motion = model.generator.motion_codes(start, noise, motion_labels)
+        return model.generator.codes(content, motion, labels=content_labels)
+
+    usual = made(labels, labels)
+    assert torch.equal(usual[:, 3, 5:15], torch.eye(10)[:4])
+    for name in ("digit", "direction", "speed"):
+        other = {**labels, name: (labels[name] + 1) % VALUES[name]}
+        still, moving = ((made(other, other) - usual)[..., half] for half in (slice(15), slice(15, None)))
+        changed, same = (still, moving) if name == "digit" else (moving, still)
+        assert (changed.abs().amax(2) > 1e-4).all() and (same == 0).all(), name
+    swapped = made({name: values.flip(0) for name, values in labels.items()}, labels)  # the digits of other clips
+    assert torch.equal(swapped[..., 5:15], usual[..., 5:15].flip(0)) and torch.equal(swapped[..., 15:], usual[..., 15:])
+
+
+def test_labels_of_motion_shift_the_start_each_value_by_a_vector_of_its_own():
+    generator, labels = build(LABELLED).generator, batch()
+    start, noise = torch.randn(4, 3, generator=rng()), torch.randn(4, 8, 3, generator=rng(1))
+    shift = generator.shift.weight[:, labels["direction"]] + generator.shift.weight[:, 8 + labels["speed"]]
+    expected = generator.motion(noise, (start + shift.T).unsqueeze(0))[0]
+    assert torch.allclose(generator.motion_codes(start, noise, labels), expected, atol=1e-6)
+
+
+def test_the_critic_of_clips_is_told_all_labels_and_the_critic_of_frames_the_digit_alone():
+    model, labels = build(LABELLED), batch()
+    outputs = model.video_discriminator.layers(labels["video"]).flatten(1)
+    assert outputs.shape == (4, 1 + 10 + 8 + 2)
+    picked = outputs[:, 0]
+    for name, first in (("digit", 1), ("direction", 11), ("speed", 19)):
+        picked = picked + outputs[torch.arange(4), first + labels[name]]
+    assert torch.allclose(model.video_discriminator(labels["video"], labels)[0], picked)
+    frames = labels["video"][:, :, 0]
+    patches = model.image_discriminator.layers(frames)
+    assert patches.shape == (4, 1 + 10, 4, 4)
+    asked = patches[torch.arange(4), 1 + labels["digit"]].mean((1, 2))
+    assert torch.allclose(model.image_discriminator(frames, labels), patches[:, 0] + asked[:, None, None])
+
+
+def test_generator_and_critic_of_clips_are_told_the_labels_of_each_clip():
+    model, given = build(replace(LABELLED, video_r1=0.0)), batch()
+
+    def judged(phase: str) -> torch.Tensor:
+        draw = Draw(0).at(phase)
+        of = {"content": (4, 5), "start": (4, 3), "noise": (4, 8, 3)}
+        content, start, noise = (draw.normal(name, shape) for name, shape in of.items())
+        motion = model.generator.motion_codes(start, 0.5 * noise, given)
+        clips = model.generator(model.generator.codes(content, motion, labels=given))
+        return model.video_discriminator(clips, given)[0]
+
+    real = model.video_discriminator(given["video"], given)[0]
+    terms = model("video_discriminator", given, Draw(0)).terms
+    assert torch.allclose(terms["real"], nn.functional.softplus(-real).mean(), atol=1e-5)
+    assert torch.allclose(terms["fake"], nn.functional.softplus(judged("video_discriminator")).mean(), atol=1e-5)
+    expected = nn.functional.softplus(-judged("generator")).mean()
+    assert torch.allclose(model("generator", given, Draw(0)).terms["video"], expected, atol=1e-5)
+
+
+def test_each_frame_goes_to_its_critic_with_the_digit_of_its_clip():
+    model, given = build(replace(LABELLED, image_r1=0.0)), batch()
+    digits = {"digit": torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])}  # two frames of each clip, in a row
+    for phase in ("image_discriminator", "generator"):
+        draw = Draw(0).at(phase)
+        codes, _ = model._codes(given, draw)
+        clips = model.generator(codes) if phase == "generator" else given["video"]
+        logits = model.image_discriminator(model._some(clips.transpose(1, 2), draw), digits)
+        expected = nn.functional.softplus(-logits).mean()  # of frames that are to be taken for real
+        term = model(phase, given, Draw(0)).terms["image" if phase == "generator" else "real"]
+        assert torch.allclose(term, expected, atol=1e-5), phase
+
+
+def test_asked_for_labels_the_same_noise_shows_them_and_the_rest_is_drawn():
+    model = build(LABELLED)
+    asked = {name: torch.ones(4, dtype=torch.long) for name in VALUES}
+    clips, again = (model.sample(4, condition=asked, generator=rng()) for _ in range(2))
+    others = model.sample(4, condition={"digit": asked["digit"]}, generator=rng())
+    assert torch.equal(clips, again) and not torch.equal(clips, others)
+    drawn = model.example_condition(500, rng())
+    assert {name: len(values.unique()) for name, values in drawn.items()} == VALUES
+    assert build(TINY).example_condition(2) is None
+
+
+@ALL
 def test_the_same_generator_seed_gives_the_same_samples(config):
     model = build(config)
     first, again, other = (model.sample(3, generator=rng(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
-@BOTH
+@ALL
 def test_a_saved_model_samples_the_same(config, tmp_path):
     fields = {name: getattr(config, name) for name in config.__dataclass_fields__}
     model = create_model("mocogan", **fields)
@@ -289,6 +410,9 @@ def test_mistakes_are_named_with_their_fix():
         ({"categories": 1}, "categories=1: give 0 for none, or 2 or more"),
         ({"motion_dim": 0}, "motion_dim=0: must be 1 or more"),
         ({"image_r1": -1.0}, "image_r1=-1"),
+        ({"noise": -0.1}, "noise=-0.1: must be 0 or more"),
+        ({"labels": ("digits",)}, 'no label "digits"; did you mean "digit"'),
+        ({"labels": ("speed",)}, r"labels=\('speed',\) with video_frames=7: speed are.*Give video_frames=8"),
         ({"discriminator_norm": True}, "R1 needs the slope of each clip alone"),
     ):
         with pytest.raises(ArgumentError, match=message):
@@ -301,5 +425,9 @@ def test_mistakes_are_named_with_their_fix():
         build(ASKED)("generator", {"video": torch.zeros(2, *ASKED.shape)}, Draw(0))
     with pytest.raises(ArgumentError, match=r"direction=\[3, 8\]: give one whole number from 0 to 7 a clip"):
         build(ASKED).sample(2, condition={"direction": torch.tensor([3, 8])})
+    with pytest.raises(ArgumentError, match=r"trains on \['digit', 'direction', 'speed', 'video'\]; the batch has"):
+        build(LABELLED)("generator", {"video": torch.zeros(2, *TINY.shape)}, Draw(0))
+    with pytest.raises(ArgumentError, match=r"speed=\[0, 2\]: give one whole number from 0 to 1 a clip"):
+        build(LABELLED).sample(2, condition={"speed": torch.tensor([0, 2])})
     with pytest.raises(ArgumentError, match='no condition "direction"'):
         build(TINY).sample(2, condition={"direction": torch.tensor([3, 4])})

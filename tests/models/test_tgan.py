@@ -1,4 +1,4 @@
-"""TGAN: latents of frames from 1-D transposed convolutions, singular value clipping, the published tables."""
+"""TGAN: latents of frames from 1-D transposed convolutions, singular value clipping, labels, the published tables."""
 
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ from torch import nn
 from vidgen_lab import create_model, fit
 from vidgen_lab.core import ArgumentError, DataConfig, Draw, count_parameters, write_weights
 from vidgen_lab.models.tgan import TGAN, TGANConfig, clamp_scale, clip_singular_values
+from vidgen_lab.nn.labels import VALUES, append
 from vidgen_lab.zoo import load_model
 
 TINY = TGANConfig(
@@ -19,6 +20,8 @@ TINY = TGANConfig(
     generator_widths=(8, 4),
     discriminator_widths=(4, 8),
 )
+ASKED = replace(TINY, labels=("digit", "direction", "speed"))
+BOTH = pytest.mark.parametrize("config", [TINY, ASKED], ids=["plain", "labels"])
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -26,7 +29,8 @@ def rng(seed: int = 0) -> torch.Generator:
 
 
 def batch(config: TGANConfig = TINY, rows: int = 4) -> dict[str, torch.Tensor]:
-    return {"video": torch.rand(rows, *config.shape, generator=rng()) * 2 - 1}
+    labels = {name: torch.arange(rows) % count for name, count in VALUES.items()}
+    return {"video": torch.rand(rows, *config.shape, generator=rng()) * 2 - 1, **labels}
 
 
 def build(config: TGANConfig = TINY, seed: int = 0) -> TGAN:
@@ -186,14 +190,15 @@ def test_a_training_run_ends_with_a_clipped_critic():
 # Training.
 
 
-def test_each_phase_moves_its_own_network_and_every_parameter_of_it_but_one():
-    model = build()
+@BOTH
+def test_each_phase_moves_its_own_network_and_every_parameter_of_it_but_one(config):
+    model = build(config)
     for phase in model.phases:
         model.zero_grad()
         model(phase.name, batch(), Draw(0)).total.backward()
         for name, parameter in model.named_parameters():
             if name == "discriminator.layers.5.bias" and phase.name == "discriminator":
-                assert parameter.grad.abs().sum() == 0  # it is added to real and fake values, and only their gap counts
+                assert (parameter.grad == 0).all()  # it is added to real and fake values, and only their gap counts
             elif name.split(".")[0] in phase.updates:
                 assert parameter.grad.abs().sum() > 0, name
             else:
@@ -239,17 +244,65 @@ def test_both_players_learn_one_clip_by_heart():
     assert (model.sample(32, generator=rng()) - target).abs().mean() < 0.15
 
 
-# Sampling.
+# Labels, sampling.
 
 
-def test_the_same_generator_seed_gives_the_same_samples():
-    model = build()
+def test_labels_stand_beside_the_noise_of_both_generators():
+    model, labels = build(ASKED).eval(), batch()
+    source = append(noise(), labels, ASKED.labels)
+    assert source.shape == (4, 5 + 10 + 8 + 2)
+    frames = model.generator.image(source, model.generator.temporal(source))
+    assert torch.equal(model.generator(noise(), labels), frames.transpose(1, 2))
+    for name, count in VALUES.items():
+        other = append(noise(), {**labels, name: (labels[name] + 1) % count}, ASKED.labels)
+        for changed in (
+            model.generator.temporal(other) - model.generator.temporal(source),
+            model.generator.image(other, model.generator.temporal(source)) - frames,
+        ):
+            assert (changed.flatten(1).abs().amax(1) > 1e-4).all(), name
+
+
+def test_a_value_is_that_of_the_clip_and_one_output_for_each_label():
+    model, labels = build(ASKED).eval(), batch()
+    outputs = model.discriminator.layers(labels["video"]).flatten(1)
+    assert outputs.shape == (4, 1 + 10 + 8 + 2)
+    picked = outputs[:, 0]
+    for name, first in (("digit", 1), ("direction", 11), ("speed", 19)):
+        picked = picked + outputs[torch.arange(4), first + labels[name]]
+    assert torch.allclose(model.discriminator(labels["video"], labels), picked)
+
+
+def test_both_players_are_told_the_labels_of_each_clip():
+    model, given = build(ASKED).eval(), batch()
+    latent = Draw(0).at("discriminator").uniform("latent", (4, 5), -1, 1)
+    real, fake = model.discriminator(given["video"], given), model.discriminator(model.generator(latent, given), given)
+    assert torch.allclose(model("discriminator", given, Draw(0)).total, fake.mean() - real.mean(), atol=1e-6)
+    latent = Draw(0).at("generator").uniform("latent", (4, 5), -1, 1)
+    fake = model.discriminator(model.generator(latent, given), given)
+    assert torch.allclose(model("generator", given, Draw(0)).total, -fake.mean(), atol=1e-6)
+
+
+def test_asked_for_labels_the_same_noise_shows_them_and_the_rest_is_drawn():
+    model = build(ASKED)
+    asked = {name: torch.ones(4, dtype=torch.long) for name in VALUES}
+    clips, again = (model.sample(4, condition=asked, generator=rng()) for _ in range(2))
+    others = model.sample(4, condition={"digit": asked["digit"]}, generator=rng())
+    assert torch.equal(clips, again) and not torch.equal(clips, others)
+    drawn = model.example_condition(500, rng())
+    assert {name: len(values.unique()) for name, values in drawn.items()} == VALUES
+    assert build().example_condition(2) is None
+
+
+@BOTH
+def test_the_same_generator_seed_gives_the_same_samples(config):
+    model = build(config)
     first, again, other = (model.sample(3, generator=rng(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
-def test_a_saved_model_samples_the_same(tmp_path):
-    model = create_model("tgan", **{name: getattr(TINY, name) for name in TINY.__dataclass_fields__})
+@BOTH
+def test_a_saved_model_samples_the_same(config, tmp_path):
+    model = create_model("tgan", **{name: getattr(config, name) for name in config.__dataclass_fields__})
     model("generator", batch(), Draw(0))  # running statistics move
     expected = model.sample(4, generator=rng())
     write_weights(model, tmp_path / "weights.safetensors")
@@ -262,6 +315,7 @@ def test_mistakes_are_named_with_their_fix():
         ({"discriminator_widths": (4,)}, r"with discriminator_widths=\(4,\).*give 2 widths"),
         ({"frames": 16}, r"frames=16 with temporal_widths=\(8, 6, 4\).*Use frames=8"),
         ({"clip_every": 0}, "clip_every=0: give 1 or more"),
+        ({"labels": ("digits",)}, 'no label "digits"; did you mean "digit"'),
         ({"image_bound": 0.0}, "image_bound=0.0: must be above 0, or None"),
     ):
         with pytest.raises(ArgumentError, match=message):
@@ -270,3 +324,7 @@ def test_mistakes_are_named_with_their_fix():
         build().sample(2, frames=16)
     with pytest.raises(ArgumentError, match=r"clips have shape \(1, 8, 8, 8\), the config says \(1, 8, 16, 16\)"):
         build()("generator", {"video": torch.zeros(2, 1, 8, 8, 8)}, Draw(0))
+    with pytest.raises(ArgumentError, match=r"trains on \['digit', 'direction', 'speed', 'video'\]; the batch has"):
+        build(ASKED)("generator", {"video": torch.zeros(2, *TINY.shape)}, Draw(0))
+    with pytest.raises(ArgumentError, match=r"speed=\[0, 2\]: give one whole number from 0 to 1 a clip"):
+        build(ASKED).sample(2, condition={"speed": torch.tensor([0, 2])})

@@ -8,7 +8,8 @@ itself, so a clip can have any length. One discriminator sees clips, another see
     z_C      content                  (B, Z)           standard normal noise, the same in all frames
     y        category                 (B,)             what the clip shows, if the config has `categories`
     h_0      start                    (B, M)           standard normal noise, the state before the first frame
-    e_t      noise                    (B, T, M)        standard normal noise, fresh at each frame
+    e_t      noise                    (B, T, M)        normal noise, fresh at each frame
+             labels                   (B,) each        digit, direction, speed, if `labels` names them
     z_M,t    motion                   (B, T, M)        states of the recurrent network (GRU)
     z_t      codes                    (B, T, Z+K+M)    content, category and motion, side by side
     G(z)     generator                (B, C, T, S, S)  each code to a frame, in [-1, 1]
@@ -17,8 +18,11 @@ itself, so a clip can have any length. One discriminator sees clips, another see
 
 Differs from the paper: the networks are those of its public code, without the noise that it can add before each layer
 of the critics. The frames that the generator is judged by are frames of its clips, not of further clips. The presets
-for digits are narrow, sample from averaged weights, show the critic of clips only a run of each clip (`video_frames`),
-and take R1 (`video_r1`, `image_r1`) and biases instead of the critics' batch normalisation.
+for digits are narrow, sample from averaged weights, and take R1 (`video_r1`, `image_r1`) and biases instead of the
+critics' batch normalisation; `ci` shows the critic of clips only a run of each clip (`video_frames`). The others start
+from a recurrent network whose state lasts (`lasting`), with little noise at each frame (`noise`), since a digit that
+bounces must remember where it is and where it goes. `cpu` and `gpu` are told labels (`labels`, [miyato2018cgans]): the
+digit belongs to the content code, direction and speed shift the start of the motion code.
 Chapter: book/video/temporal.md. Lab: notebooks/05_temporal.ipynb.
 """
 
@@ -45,8 +49,10 @@ from vidgen_lab.core import (
 )
 from vidgen_lab.nn.conv3d import SMALLEST, check_clips, check_shape, faster_memory
 from vidgen_lab.nn.initialise import initialise
+from vidgen_lab.nn.labels import append, asked, complete, count_values, draw_labels
 
 KERNEL = 4  # of every convolution, in space and in time
+CONTENT = ("digit",)  # labels that say what a clip shows, and a single frame too; the others say how it moves
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,9 @@ class MoCoGANConfig:
     motion_dim: int = 10
     categories: int = 0  # values of the label; 0: no categories
     label: str = "direction"  # key of the batch that holds the category
+    labels: tuple[str, ...] = ()  # what a clip is asked to show: any of digit, direction, speed
+    lasting: bool = False  # the recurrent network starts with a state that lasts
+    noise: float = 1.0  # standard deviation of the noise that the recurrent network reads at each frame
     generator_widths: tuple[int, ...] = (64, 32, 16)  # channels at 4x4, 8x8, ...
     video_widths: tuple[int, ...] = (16, 32, 64)  # channels of the critic of clips after each halving of the sides
     image_widths: tuple[int, ...] = (32, 64)  # the same for the critic of frames; one more halving gives the patches
@@ -72,6 +81,7 @@ class MoCoGANConfig:
     penalty_every: int = 4  # R1 at every k-th step only, k times as strong
 
     def __post_init__(self) -> None:
+        count_values(self.labels)
         for name in ("generator_widths", "video_widths"):
             check_shape(2 ** len(getattr(self, name)), self.size, name, getattr(self, name))
         if self.frames_left < 1:
@@ -85,6 +95,11 @@ class MoCoGANConfig:
             )
         if self.video_frames > self.frames:
             raise ArgumentError(f"video_frames={self.video_frames}: the clips have {self.frames} frames.")
+        if self.motion_labels and self.video_frames < self.frames:
+            raise ArgumentError(
+                f"labels={self.labels} with video_frames={self.video_frames}: {' and '.join(self.motion_labels)} are "
+                f"those of the first frame, which the critic must see. Give video_frames={self.frames}."
+            )
         if not 1 <= self.image_frames <= self.video_frames:
             raise ArgumentError(f"image_frames={self.image_frames}: give 1 to video_frames={self.video_frames}.")
         if self.categories < 0 or self.categories == 1:
@@ -92,14 +107,25 @@ class MoCoGANConfig:
         for name in ("content_dim", "motion_dim", "penalty_every"):
             if getattr(self, name) < 1:
                 raise ArgumentError(f"{name}={getattr(self, name)}: must be 1 or more.")
-        for name in ("video_r1", "image_r1"):
+        for name in ("noise", "video_r1", "image_r1"):
             if getattr(self, name) < 0:
                 raise ArgumentError(f"{name}={getattr(self, name)}: must be 0 or more.")
+        for name in ("video_r1", "image_r1"):
             if getattr(self, name) and self.discriminator_norm:
                 raise ArgumentError(
                     f"{name}={getattr(self, name)} with batch normalisation in the critics: R1 needs the slope of each "
                     f"clip alone, and batch normalisation mixes clips. Set discriminator_norm=False, or {name}=0."
                 )
+
+    @property
+    def content_labels(self) -> tuple[str, ...]:
+        """The labels that belong to the content code."""
+        return tuple(name for name in self.labels if name in CONTENT)
+
+    @property
+    def motion_labels(self) -> tuple[str, ...]:
+        """The labels that belong to the motion code."""
+        return tuple(name for name in self.labels if name not in CONTENT)
 
     @property
     def frames_left(self) -> int:
@@ -120,15 +146,34 @@ class MoCoGANConfig:
         return self.channels, self.frames, self.size, self.size
 
 
+def make_lasting(motion: nn.GRU) -> None:
+    """Lets the state of a fresh recurrent network last, in place. As torch makes it, it forgets its start in 4 frames.
+
+    The update gates begin almost closed, so that the state changes by an eighth or so at a frame. What it changes to is
+    the state turned in space and stretched: it moves on and neither dies out nor comes to rest.
+    """
+    dim = motion.hidden_size
+    with torch.no_grad():
+        motion.bias_hh_l0[dim : 2 * dim] += 2.0  # torch keeps the biases of gates r, z, n one after the other
+        nn.init.orthogonal_(motion.weight_hh_l0[2 * dim :], gain=3.0)
+
+
 class Generator(nn.Module):
     """Noise to clips: a recurrent network over motion codes, and an image generator that sees one code at a time."""
 
     def __init__(self, config: MoCoGANConfig) -> None:
         super().__init__()
         self.categories = config.categories
-        self.motion = nn.GRU(config.motion_dim, config.motion_dim, batch_first=True)
+        self.content_labels, self.motion_labels = config.content_labels, config.motion_labels
+        dim = config.motion_dim
+        self.motion = nn.GRU(dim, dim, batch_first=True)
+        if config.lasting:
+            make_lasting(self.motion)
+        if self.motion_labels:  # one vector for each value
+            self.shift = nn.Linear(count_values(self.motion_labels), dim, bias=False)
+            nn.init.normal_(self.shift.weight)  # as strong as the noise
         widths = config.generator_widths
-        width_in, layers = config.content_dim + config.categories + config.motion_dim, []
+        width_in, layers = config.content_dim + count_values(self.content_labels) + config.categories + dim, []
         for level, width in enumerate(widths):
             shape = (2, 1) if level else (1, 0)  # stride and padding: first from one pixel to 4x4, then doubling
             layers += [nn.ConvTranspose2d(width_in, width, KERNEL, *shape, bias=False), nn.BatchNorm2d(width)]
@@ -137,16 +182,25 @@ class Generator(nn.Module):
         layers += [nn.ConvTranspose2d(width_in, config.channels, KERNEL, 2, 1, bias=False), nn.Tanh()]
         self.images = nn.Sequential(*layers)
 
-    def motion_codes(self, start: Tensor, noise: Tensor) -> Tensor:
-        """`(B, M)` and `(B, T, M)` to the states after each noise, `(B, T, M)`, without the start."""
-        return self.motion(noise, start.unsqueeze(0))[0]  # eq. (mocogan-motion)
+    def motion_codes(self, start: Tensor, noise: Tensor, labels: Batch | None = None) -> Tensor:
+        """`(B, M)` and `(B, T, M)` to the states after each noise, `(B, T, M)`, without the start.
 
-    def codes(self, content: Tensor, motion: Tensor, category: Tensor | None = None) -> Tensor:
-        """`(B, Z)`, `(B, T, M)`, and with categories `(B,)`, to the codes of all frames, `(B, T, Z + K + M)`."""
+        Labels of motion, `(B,)` int64 each, shift the start.
+        """
+        with torch.autocast(start.device.type, enabled=False):  # a position needs more digits than bf16 keeps
+            if self.motion_labels:
+                start = start + self.shift(append(start[:, :0], labels, self.motion_labels))
+            return self.motion(noise, start.unsqueeze(0))[0]  # eq. (mocogan-motion)
+
+    def codes(
+        self, content: Tensor, motion: Tensor, category: Tensor | None = None, labels: Batch | None = None
+    ) -> Tensor:
+        """`(B, Z)`, `(B, T, M)`, and `(B,)` for a category and each label of content, to codes `(B, T, Z + K + M)`."""
+        content = append(content, labels, self.content_labels)
         if self.categories:
             content = torch.cat([content, one_hot(category, self.categories).to(content.dtype)], dim=1)
         still = content.unsqueeze(1).expand(-1, motion.shape[1], -1)  # the same in every frame
-        return torch.cat([still, motion.to(still.dtype)], dim=2)  # eq. (mocogan-code)
+        return torch.cat([still, motion], dim=2)  # eq. (mocogan-code)
 
     def draw_frames(self, codes: Tensor) -> Tensor:
         """Each code to a frame, whatever the others are: `(N, Z + K + M) -> (N, C, S, S)` in [-1, 1]."""
@@ -159,13 +213,14 @@ class Generator(nn.Module):
 
 
 class VideoDiscriminator(nn.Module):
-    """Clips to logits `(B,)` and, where there are categories, to scores of each `(B, K)`: `(B, C, T, S, S)` goes in.
+    """Clips `(B, C, T, S, S)`, and labels, to logits `(B,)` and, with categories, to scores of each `(B, K)`.
 
     Each layer halves the sides and takes three frames away; the last sees all that is left.
     """
 
     def __init__(self, config: MoCoGANConfig) -> None:
         super().__init__()
+        self.labels = config.labels
         layers: list[nn.Module] = []
         widths, bias = (config.channels, *config.video_widths), config.critic_bias
         for level, (width_in, width_out) in enumerate(zip(widths, widths[1:], strict=False)):
@@ -173,30 +228,34 @@ class VideoDiscriminator(nn.Module):
             layers += [nn.BatchNorm3d(width_out)] if level and config.discriminator_norm else []
             layers.append(nn.LeakyReLU(0.2, inplace=True))
         kernel = config.frames_left, SMALLEST, SMALLEST
-        layers.append(nn.Conv3d(widths[-1], 1 + config.categories, kernel, bias=bias))
+        self.outputs = 1, count_values(self.labels), config.categories
+        layers.append(nn.Conv3d(widths[-1], sum(self.outputs), kernel, bias=bias))
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
-        outputs = self.layers(clips).flatten(1)  # (B, 1 + K)
-        return outputs[:, 0], outputs[:, 1:]
+    def forward(self, clips: Tensor, labels: Batch | None = None) -> tuple[Tensor, Tensor]:
+        logits, values, scores = self.layers(clips).flatten(1).split(self.outputs, dim=1)
+        return logits[:, 0] + asked(values, labels, self.labels), scores
 
 
 class ImageDiscriminator(nn.Module):
-    """Frames to one logit for each patch: `(N, C, S, S) -> (N, h, w)`."""
+    """Frames, and labels of content, to one logit for each patch: `(N, C, S, S) -> (N, h, w)`."""
 
     def __init__(self, config: MoCoGANConfig) -> None:
         super().__init__()
+        self.labels = config.content_labels
         layers: list[nn.Module] = []
         widths, bias = (config.channels, *config.image_widths), config.critic_bias
         for level, (width_in, width_out) in enumerate(zip(widths, widths[1:], strict=False)):
             layers.append(nn.Conv2d(width_in, width_out, KERNEL, 2, 1, bias=bias))
             layers += [nn.BatchNorm2d(width_out)] if level and config.discriminator_norm else []
             layers.append(nn.LeakyReLU(0.2, inplace=True))
-        layers.append(nn.Conv2d(widths[-1], 1, KERNEL, 2, 1, bias=bias))
+        layers.append(nn.Conv2d(widths[-1], 1 + count_values(self.labels), KERNEL, 2, 1, bias=bias))
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        return self.layers(frames)[:, 0]
+    def forward(self, frames: Tensor, labels: Batch | None = None) -> Tensor:
+        outputs = self.layers(frames)
+        values = outputs[:, 1:].mean((2, 3))  # what the whole frame shows
+        return outputs[:, 0] + asked(values, labels, self.labels)[:, None, None]
 
 
 class MoCoGAN(Model):
@@ -213,7 +272,7 @@ class MoCoGAN(Model):
 
     def __init__(self, config: MoCoGANConfig, recipe: Recipe | None = None) -> None:
         super().__init__(config, recipe)
-        self.conditions = (config.label,) if config.categories else ()
+        self.conditions = (*config.labels, *((config.label,) if config.categories else ()))
         self.generator = Generator(config)
         self.video_discriminator = VideoDiscriminator(config)
         self.image_discriminator = ImageDiscriminator(config)
@@ -222,41 +281,46 @@ class MoCoGAN(Model):
         faster_memory(self)
 
     def video_discriminator_loss(self, batch: Batch, draw: Draw) -> Losses:
-        config, (real, category) = self.config, self._real(batch)
+        config, real = self.config, self._real(batch)
         with torch.no_grad():  # the generator is not trained in this phase
-            fake = self.generator(self._run(self._codes(len(real), draw)[0], draw))
+            fake = self.generator(self._run(self._codes(batch, draw)[0], draw))
         real = self._run(real.transpose(1, 2), draw).transpose(1, 2)
         gamma = config.video_r1 * self._lazy(draw)
         real = real.detach().requires_grad_(gamma > 0)
         # Two calls, so that real and fake clips have batch statistics of their own.
-        real_logits, scores = self.video_discriminator(real)  # (B,), (B, K)
-        terms = losses.cross_entropy_discriminator(real_logits, self.video_discriminator(fake)[0])  # eq. (mocogan-game)
+        real_logits, scores = self.video_discriminator(real, batch)  # (B,), (B, K)
+        fake_logits, _ = self.video_discriminator(fake, batch)
+        terms = losses.cross_entropy_discriminator(real_logits, fake_logits)  # eq. (mocogan-game)
         if config.categories:
-            terms["category"] = cross_entropy(scores, category)  # eq. (mocogan-category)
+            terms["category"] = cross_entropy(scores, batch[config.label])  # eq. (mocogan-category)
         if gamma:
             terms["r1"] = losses.zero_centred_penalty(real_logits, real, gamma)
         return Losses(terms)
 
     def image_discriminator_loss(self, batch: Batch, draw: Draw) -> Losses:
-        config, (clips, _) = self.config, self._real(batch)
+        config, clips = self.config, self._real(batch)
         real = self._some(clips.transpose(1, 2), draw)  # (B k, C, S, S)
         with torch.no_grad():
             # The codes of whole clips, but only the frames that are looked at.
-            fake = self.generator.draw_frames(self._some(self._codes(len(clips), draw)[0], draw))
+            fake = self.generator.draw_frames(self._some(self._codes(batch, draw)[0], draw))
         gamma = config.image_r1 * self._lazy(draw)
         real = real.detach().requires_grad_(gamma > 0)
-        real_logits, fake_logits = self.image_discriminator(real), self.image_discriminator(fake)  # (B k, h, w)
-        terms = losses.cross_entropy_discriminator(real_logits, fake_logits)  # eq. (mocogan-game)
+        labels = self._frame_labels(batch)
+        real_logits = self.image_discriminator(real, labels)  # (B k, h, w)
+        terms = losses.cross_entropy_discriminator(
+            real_logits, self.image_discriminator(fake, labels)
+        )  # eq. (mocogan-game)
         if gamma:
             terms["r1"] = losses.zero_centred_penalty(real_logits.mean((1, 2)), real, gamma)
         return Losses(terms)
 
     def generator_loss(self, batch: Batch, draw: Draw) -> Losses:
-        real, _ = self._real(batch)
-        codes, category = self._codes(len(real), draw)
+        self._real(batch)
+        codes, category = self._codes(batch, draw)
         fake = self.generator(self._run(codes, draw))
-        video_logits, scores = self.video_discriminator(fake)
-        image_logits = self.image_discriminator(self._some(fake.transpose(1, 2), draw))
+        video_logits, scores = self.video_discriminator(fake, batch)
+        frames = self._some(fake.transpose(1, 2), draw)
+        image_logits = self.image_discriminator(frames, self._frame_labels(batch))
         terms = {
             "video": losses.non_saturating_generator(None, video_logits),  # eq. (mocogan-game)
             "image": losses.non_saturating_generator(None, image_logits),
@@ -265,15 +329,19 @@ class MoCoGAN(Model):
             terms["category"] = cross_entropy(scores, category)  # eq. (mocogan-category)
         return Losses(terms)
 
-    def _codes(self, rows: int, draw: Draw) -> tuple[Tensor, Tensor | None]:
-        """Codes `(B, T, Z + K + M)` of as many clips, and their categories `(B,)`."""
-        config = self.config
+    def _codes(self, batch: Batch, draw: Draw) -> tuple[Tensor, Tensor | None]:
+        """Codes `(B, T, Z + K + M)` of as many clips as the batch has, with its labels; and their categories `(B,)`."""
+        config, rows = self.config, len(batch["video"])
         content = draw.normal("content", (rows, config.content_dim))
         start = draw.normal("start", (rows, config.motion_dim))
-        noise = draw.normal("noise", (rows, config.frames, config.motion_dim))
-        motion = self.generator.motion_codes(start, noise)
+        noise = config.noise * draw.normal("noise", (rows, config.frames, config.motion_dim))
+        motion = self.generator.motion_codes(start, noise, batch)
         category = draw.randint("category", (rows,), 0, config.categories) if config.categories else None
-        return self.generator.codes(content, motion, category), category
+        return self.generator.codes(content, motion, category, batch), category
+
+    def _frame_labels(self, batch: Batch) -> Batch:
+        """Labels of content of each frame that `_some` takes: `(B k,)`."""
+        return {name: batch[name].repeat_interleave(self.config.image_frames) for name in self.config.content_labels}
 
     def _run(self, of: Tensor, draw: Draw) -> Tensor:
         """`video_frames` consecutive entries of each row, from a first of its own: `(B, T, ...) -> (B, t, ...)`."""
@@ -291,13 +359,13 @@ class MoCoGAN(Model):
         """How much stronger R1 is at this step, because it is left out at others; 0: it is left out now."""
         return 0 if draw.step % self.config.penalty_every else self.config.penalty_every
 
-    def _real(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        config = self.config
+    def _real(self, batch: Batch) -> Tensor:
         wanted = {"video", *self.conditions}
         if not wanted <= set(batch):
             raise ArgumentError(f"this MoCoGAN trains on {sorted(wanted)}; the batch has {sorted(batch)}.")
-        video = check_clips(batch["video"], config.shape)
-        return video, self._checked(batch[config.label]) if config.categories else None
+        if self.config.categories:
+            self._checked(batch[self.config.label])
+        return check_clips(batch["video"], self.config.shape)
 
     def _checked(self, category: Tensor) -> Tensor:
         config = self.config
@@ -307,11 +375,16 @@ class MoCoGAN(Model):
             )
         return category
 
+    def example_condition(self, n: int, generator: torch.Generator | None = None) -> Batch | None:
+        """Labels drawn uniformly."""
+        return draw_labels(n, self.config.labels, generator) or None
+
     def _sample(self, n: int, frames: int | None, condition: Batch, generator: torch.Generator | None) -> Tensor:
         """Clips of any length. From the same seed, a longer clip begins as the shorter one."""
         config, frames = self.config, self.config.frames if frames is None else frames
         if frames < 1:
             raise ArgumentError(f"frames={frames}: ask for 1 frame or more.")
+        labels = complete(condition, n, config.labels, self.device, generator)
         category = None
         if config.categories:
             drawn = torch.randint(config.categories, (n,), generator=generator).to(self.device)
@@ -319,8 +392,8 @@ class MoCoGAN(Model):
         content = latent_normal(n, config.content_dim, self.device, generator)
         start = latent_normal(n, config.motion_dim, self.device, generator)
         noise = [latent_normal(n, config.motion_dim, self.device, generator) for _ in range(frames)]
-        motion = self.generator.motion_codes(start, torch.stack(noise, dim=1))
-        return self.generator(self.generator.codes(content, motion, category))
+        motion = self.generator.motion_codes(start, config.noise * torch.stack(noise, dim=1), labels)
+        return self.generator(self.generator.codes(content, motion, category, labels))
 
 
 def _all(lr: float, betas: tuple[float, float], **settings: Any) -> dict[str, Optimizer]:
@@ -330,6 +403,22 @@ def _all(lr: float, betas: tuple[float, float], **settings: Any) -> dict[str, Op
 
 _DIGITS = DataConfig("moving-digits", size=32, frames=16)
 _SMALL = MoCoGANConfig()
+_DIGIT = MoCoGANConfig(
+    motion_dim=64,
+    labels=("digit", "direction", "speed"),
+    lasting=True,
+    noise=0.05,
+    generator_widths=(192, 64, 32),
+    video_widths=(16, 48, 96),
+    image_widths=(32, 64, 128),
+    video_frames=16,
+)
+_CRITIC = Optimizer(lr=4e-4, betas=(0.5, 0.99), schedule="linear", final_lr=4e-5)
+_TWO_RATES = {
+    "video_discriminator": _CRITIC,
+    "image_discriminator": _CRITIC,
+    "generator": Optimizer(lr=8e-4, betas=(0.5, 0.99), schedule="linear", final_lr=8e-5),
+}
 
 MoCoGAN.presets = {
     "paper": Preset(
@@ -354,37 +443,19 @@ MoCoGAN.presets = {
         note="the networks of the paper's public code, without categories; never run here.",
     ),
     "gpu": Preset(
-        replace(_SMALL, generator_widths=(512, 256, 128), video_widths=(64, 128, 256), image_widths=(64, 128, 256)),
-        Recipe(
-            _DIGITS,
-            batch_size=64,
-            steps=20_000,
-            optimizers=_all(4e-4, (0.5, 0.99), schedule="linear", final_lr=4e-5),
-            ema_decay=0.999,
-        ),
+        replace(_DIGIT, generator_widths=(512, 256, 128), video_widths=(64, 128, 256), image_widths=(64, 128, 256)),
+        Recipe(_DIGITS, batch_size=64, steps=20_000, optimizers=_TWO_RATES, ema_decay=0.999, precision="bf16"),
         note="20 minutes on one 16 GB GPU (estimated); never run here.",
     ),
     "cpu": Preset(
-        replace(_SMALL, generator_widths=(128, 64, 32)),
-        Recipe(
-            _DIGITS,
-            batch_size=16,
-            steps=7000,
-            optimizers=_all(6e-4, (0.5, 0.99), schedule="linear", final_lr=6e-5),
-            ema_decay=0.999,
-        ),
-        note="20 minutes on one CPU thread (estimated); never run here.",
+        _DIGIT,
+        Recipe(_DIGITS, batch_size=16, steps=3300, optimizers=_TWO_RATES, ema_decay=0.999, precision="bf16"),
+        note="never run to its end here.",
     ),
     "board": Preset(
-        _SMALL,
-        Recipe(
-            _DIGITS,
-            batch_size=16,
-            steps=1600,
-            optimizers=_all(1e-3, (0.5, 0.99), schedule="linear", final_lr=1e-4),
-            ema_decay=0.999,
-        ),
-        note="300 CPU-seconds on one thread (estimated); never run here.",
+        replace(_DIGIT, labels=()),
+        Recipe(_DIGITS, batch_size=16, steps=800, optimizers=_TWO_RATES, ema_decay=0.999, precision="bf16"),
+        note="never run to its end here.",
     ),
     "ci": Preset(
         _SMALL,

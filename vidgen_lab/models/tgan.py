@@ -9,11 +9,13 @@ left above 1.
     z_0      latent                   (B, Z)           noise, uniform in [-1, 1], the same in all frames
     z_1^t    frame_latents            (B, T, Z)        what the temporal generator makes of it, in [-1, 1]
     G(z)     generator                (B, C, T, S, S)  (z_0, z_1^t) to frame t, in [-1, 1]
+    y        labels                   (B,) each        digit, direction, speed, if `labels` names them; beside z_0
     f(x)     real_logits/fake_logits  (B,)             the critic's value, any real number
 
 Differs from the paper: the networks are those of its public code, written so that the parameters are those of the usual
 count (biases in the temporal generator, in the last layer of the image generator, and in the critic). The presets for
-digits are narrow, use Adam at a higher rate, and sample from averaged weights.
+digits are narrow, use Adam at a higher rate, and sample from averaged weights; `cpu` and `gpu` are told labels, which
+the critic reads as in [miyato2018cgans].
 Chapter: book/video/temporal.md. Lab: notebooks/05_temporal.ipynb.
 """
 
@@ -37,6 +39,7 @@ from vidgen_lab.core import (
     Recipe,
 )
 from vidgen_lab.nn.conv3d import SMALLEST, ClipDiscriminator, after, check_clips, check_shape, faster_memory
+from vidgen_lab.nn.labels import append, asked, complete, count_values, draw_labels
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,12 @@ class TGANConfig:
     temporal_widths: tuple[int, ...] = (128, 64, 32, 32)  # channels at 1, 2, 4, ... moments
     generator_widths: tuple[int, ...] = (32, 16, 8)  # channels of the image generator at 8x8, 16x16, ...
     discriminator_widths: tuple[int, ...] = (16, 32, 64)  # channels after each halving, at 4x4 in the end
+    labels: tuple[str, ...] = ()  # what a clip is asked to show: any of digit, direction, speed
     image_bound: float | None = None  # image generator: weights start uniform in +-bound; None: torch's own way
     clip_every: int = 5  # singular values of the critic are clipped at every k-th step
 
     def __post_init__(self) -> None:
+        count_values(self.labels)
         for name in ("generator_widths", "discriminator_widths"):
             check_shape(self.frames, self.size, name, getattr(self, name))
         if not self.temporal_widths or self.frames != 2 ** len(self.temporal_widths):
@@ -67,64 +72,83 @@ class TGANConfig:
             raise ArgumentError(f"image_bound={self.image_bound}: must be above 0, or None.")
 
     @property
+    def source_dim(self) -> int:
+        """Numbers that both generators start from: noise and labels."""
+        return self.latent_dim + count_values(self.labels)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """`(C, T, S, S)` of a clip."""
         return self.channels, self.frames, self.size, self.size
 
 
 class TemporalGenerator(nn.Module):
-    """Noise to one latent for each frame: `(B, Z) -> (B, T, Z)` in [-1, 1]."""
+    """Noise and labels to one latent for each frame: `(B, Z + K) -> (B, T, Z)` in [-1, 1]."""
 
     def __init__(self, config: TGANConfig) -> None:
         super().__init__()
         widths = config.temporal_widths
-        layers: list[nn.Module] = [nn.ConvTranspose1d(config.latent_dim, widths[0], 1)]  # one moment
+        layers: list[nn.Module] = [nn.ConvTranspose1d(config.source_dim, widths[0], 1)]  # one moment
         for width_in, width_out in zip(widths, (*widths[1:], config.latent_dim), strict=True):
             layers += [nn.BatchNorm1d(width_in), nn.ReLU(inplace=True)]
             layers.append(nn.ConvTranspose1d(width_in, width_out, 4, 2, 1))  # twice as many
         self.layers = nn.Sequential(*layers, nn.Tanh())
 
-    def forward(self, latent: Tensor) -> Tensor:
-        return self.layers(latent[:, :, None]).transpose(1, 2)
+    def forward(self, source: Tensor) -> Tensor:
+        return self.layers(source[:, :, None]).transpose(1, 2)
 
 
 class ImageGenerator(nn.Module):
-    """Noise and a latent for each frame to frames: `(B, Z)` and `(B, T, Z)` to `(B, T, C, S, S)` in [-1, 1]."""
+    """Noise and labels, and a latent for each frame, to frames: `(B, Z + K)` and `(B, T, Z)` to `(B, T, C, S, S)`."""
 
     def __init__(self, config: TGANConfig) -> None:
         super().__init__()
         widths = config.generator_widths
         self.first_width = widths[0]
-        self.still, self.moving = (self._project(config.latent_dim) for _ in range(2))
+        self.still, self.moving = (self._project(width) for width in (config.source_dim, config.latent_dim))
         width_in, layers = 2 * widths[0], []
         for width in widths:
             layers += [nn.ConvTranspose2d(width_in, width, 4, 2, 1, bias=False), *after(width, 2)]
             width_in = width
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(width_in, config.channels, 3, 1, 1), nn.Tanh())
 
-    def _project(self, latent_dim: int) -> nn.Sequential:
+    def _project(self, width_in: int) -> nn.Sequential:
         """A vector to the numbers of a 4x4 map."""
         numbers = self.first_width * SMALLEST**2
-        return nn.Sequential(nn.Linear(latent_dim, numbers, bias=False), nn.BatchNorm1d(numbers), nn.ReLU(inplace=True))
+        return nn.Sequential(nn.Linear(width_in, numbers, bias=False), nn.BatchNorm1d(numbers), nn.ReLU(inplace=True))
 
-    def forward(self, latent: Tensor, frame_latents: Tensor) -> Tensor:
+    def forward(self, source: Tensor, frame_latents: Tensor) -> Tensor:
         batch, frames, _ = frame_latents.shape
-        still = self.still(latent).repeat_interleave(frames, dim=0)  # (B T, W 16): computed once for each clip
+        still = self.still(source).repeat_interleave(frames, dim=0)  # (B T, W 16): computed once for each clip
         moving = self.moving(frame_latents.flatten(0, 1))
         maps = [half.unflatten(1, (self.first_width, SMALLEST, SMALLEST)) for half in (still, moving)]
         return self.layers(torch.cat(maps, dim=1)).unflatten(0, (batch, frames))
 
 
 class Generator(nn.Module):
-    """Noise to clips: `(B, Z) -> (B, C, T, S, S)` in [-1, 1]."""
+    """Noise, and labels, to clips: `(B, Z) -> (B, C, T, S, S)` in [-1, 1]."""
 
     def __init__(self, config: TGANConfig) -> None:
         super().__init__()
+        self.labels = config.labels
         self.temporal = TemporalGenerator(config)
         self.image = ImageGenerator(config)
 
-    def forward(self, latent: Tensor) -> Tensor:
-        return self.image(latent, self.temporal(latent)).transpose(1, 2)  # eq. (tgan-generator)
+    def forward(self, latent: Tensor, labels: Batch | None = None) -> Tensor:
+        source = append(latent, labels, self.labels)
+        return self.image(source, self.temporal(source)).transpose(1, 2)  # eq. (tgan-generator)
+
+
+class Discriminator(ClipDiscriminator):
+    """Clips, and labels, to values: `(B, C, T, S, S) -> (B,)`, any real numbers."""
+
+    def __init__(self, config: TGANConfig) -> None:
+        super().__init__(config.shape, config.discriminator_widths, 1 + count_values(config.labels))
+        self.labels = config.labels
+
+    def forward(self, clips: Tensor, labels: Batch | None = None) -> Tensor:
+        outputs = super().forward(clips)
+        return outputs[:, 0] + asked(outputs[:, 1:], labels, self.labels)
 
 
 def clip_singular_values(weight: Tensor) -> None:
@@ -160,8 +184,9 @@ class TGAN(Model):
 
     def __init__(self, config: TGANConfig, recipe: Recipe | None = None) -> None:
         super().__init__(config, recipe)
+        self.conditions = config.labels
         self.generator = Generator(config)
-        self.discriminator = ClipDiscriminator(config.shape, config.discriminator_widths, 1)
+        self.discriminator = Discriminator(config)
         if config.image_bound is not None:
             for layer in self.generator.image.modules():
                 if isinstance(layer, nn.Linear | nn.ConvTranspose2d):
@@ -171,14 +196,14 @@ class TGAN(Model):
     def discriminator_loss(self, batch: Batch, draw: Draw) -> Losses:
         real = self._real(batch)
         with torch.no_grad():  # the generator is not trained in this phase
-            fake = self.generator(self._latent(draw, len(real)))
+            fake = self.generator(self._latent(draw, len(real)), batch)
         # Two calls, so that real and fake clips have batch statistics of their own.
-        real_logits, fake_logits = self.discriminator(real)[:, 0], self.discriminator(fake)[:, 0]  # (B,), (B,)
+        real_logits, fake_logits = self.discriminator(real, batch), self.discriminator(fake, batch)  # (B,), (B,)
         return Losses(losses.wasserstein_discriminator(real_logits, fake_logits))  # eq. (gan-wasserstein)
 
     def generator_loss(self, batch: Batch, draw: Draw) -> Losses:
-        fake = self.generator(self._latent(draw, len(self._real(batch))))
-        return Losses({"adversarial": losses.critic_generator(None, self.discriminator(fake)[:, 0])})
+        fake = self.generator(self._latent(draw, len(self._real(batch))), batch)
+        return Losses({"adversarial": losses.critic_generator(None, self.discriminator(fake, batch))})
 
     @torch.no_grad()
     def after_step(self, phase: str, draw: Draw) -> None:
@@ -195,7 +220,14 @@ class TGAN(Model):
         return draw.uniform("latent", (rows, self.config.latent_dim), -1, 1)
 
     def _real(self, batch: Batch) -> Tensor:
+        wanted = {"video", *self.conditions}
+        if not wanted <= set(batch):
+            raise ArgumentError(f"this TGAN trains on {sorted(wanted)}; the batch has {sorted(batch)}.")
         return check_clips(batch["video"], self.config.shape)
+
+    def example_condition(self, n: int, generator: torch.Generator | None = None) -> Batch | None:
+        """Labels drawn uniformly."""
+        return draw_labels(n, self.conditions, generator) or None
 
     def _sample(self, n: int, frames: int | None, condition: Batch, generator: torch.Generator | None) -> Tensor:
         config = self.config
@@ -204,8 +236,9 @@ class TGAN(Model):
                 f"frames={frames}: this TGAN makes clips of {config.frames} frames, its temporal generator doubles one "
                 f"moment {len(config.temporal_widths)} times. Leave frames out."
             )
+        labels = complete(condition, n, config.labels, self.device, generator)
         latent = 2 * torch.rand(n, config.latent_dim, generator=generator) - 1  # on the CPU: a seed means the same
-        return self.generator(latent.to(self.device))
+        return self.generator(latent.to(self.device), labels)
 
 
 def _both(lr: float, **settings: Any) -> dict[str, Optimizer]:
