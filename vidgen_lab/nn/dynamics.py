@@ -133,7 +133,7 @@ class ODE(nn.Module):
         found = {0.0: start}
         for leg in (before, after):
             if leg:
-                found |= zip(leg, self._walk(start, [0.0, *leg]), strict=True)
+                found |= zip(leg, self._walk(start, [0.0, *leg]), strict=True)  # eq. (ode-flow)
         return torch.stack([found[t] for t in moments], dim=2)
 
     def derivative(self, states: Tensor) -> Tensor:
@@ -167,7 +167,7 @@ class ODE(nn.Module):
         if self.solver in STEPS:
             settings = {"options": {"grid_constructor": lambda _, __, asked: _grid(asked, self.step)}}
         else:
-            settings = {"rtol": self.tolerance, "atol": self.tolerance}
+            settings = {"rtol": self.tolerance, "atol": self.tolerance}  # eq. (ode-tolerance)
         if self.adjoint:
             parameters = tuple(self.f.parameters())
             solve, settings = torchdiffeq.odeint_adjoint, settings | {"adjoint_params": parameters}  # eq. (ode-adjoint)
@@ -247,7 +247,7 @@ class SDE(nn.Module):
             found[low] if low == high else torch.lerp(found[low], found[high], tick - low)
             for low, high, tick in zip(lower, upper, ticks, strict=True)
         ]
-        return torch.stack(path, dim=1)
+        return torch.stack(path, dim=1)  # eq. (sde-flow)
 
     def drift(self, x: Tensor) -> Tensor:
         return _same_shape("f", self.f, x)
