@@ -43,6 +43,11 @@ def test_every_setting_of_moving_digits_reaches_it():
         "test", size=16, frames=6, digits=2, color=True, subpixel=False, turn=True, seed=4
     )  # fmt: skip
     assert torch.equal(built[3]["video"], direct[3]["video"]) and built[3]["caption"] == direct[3]["caption"]
+    held_out = data.build(
+        DataConfig("moving-digits", size=32, color=True, pairs="unseen", paraphrase=True), "test", seed=4
+    )
+    direct = data.MovingDigits("test", color=True, pairs="unseen", paraphrase=True, seed=4)
+    assert torch.equal(held_out[3]["video"], direct[3]["video"]) and held_out[3]["caption"] == direct[3]["caption"]
 
 
 def test_shards_of_another_shape_or_without_the_split_are_refused(tmp_path):

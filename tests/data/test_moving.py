@@ -192,6 +192,74 @@ def test_captions_say_what_the_labels_say():
     ) == ["a red 3 moves left, fast"]
 
 
+def test_a_paraphrase_says_the_same_in_eight_forms_and_changes_no_pixel():
+    labels = {"digit": [3], "color": [0], "direction": [3], "speed": [0]}
+    said = {moving.captions(labels, np.array([form]))[0] for form in range(moving.FORMS)}
+    assert said == {
+        "a red 3 moves up-left, slowly", "a red three moves up-left, slowly",
+        "a slow red 3 moves up-left", "a slow red three moves up-left",
+        "a red 3 goes up-left slowly", "a red three goes up-left slowly",
+        "a red 3 flies slowly up-left", "a red three flies slowly up-left",
+    }  # fmt: skip
+    assert moving.captions({"digit": [8], "direction": [0], "speed": [1], "turn": [0]}, np.array([5])) == [
+        "an eight goes right quickly, then turns left"
+    ]
+    plain, other = (MovingDigits(color=True, digits=2, paraphrase=on).__getitems__(range(200)) for on in (False, True))
+    assert torch.equal(plain["video"], other["video"]) and torch.equal(plain["digit"], other["digit"])
+    labels = {name: plain[name] for name in ("digit", "color", "direction", "speed")}
+    assert plain["caption"] == moving.captions(labels)
+    forms = [[moving.captions(labels, np.full((200, 2), form))[row] for form in range(8)] for row in range(200)]
+    same = [caption in forms[row] for row, caption in enumerate(other["caption"])]  # both digits in one form
+    assert 0.03 < np.mean(same) < 0.3 and len(set(other["caption"]) - set(plain["caption"])) > 150
+    assert other["caption"][7] == MovingDigits(color=True, digits=2, paraphrase=True, length=8)[7]["caption"]
+
+
+def crossings(data: MovingDigits) -> dict[str, set[tuple[int, int]]]:
+    """The pairs of a digit and another label that occur."""
+    labels = data._draw(range(5000))["labels"]
+    return {
+        name: set(zip(labels["digit"].ravel().tolist(), labels[name].ravel().tolist(), strict=True))
+        for name in ("direction", "color")
+    }
+
+
+@pytest.mark.parametrize("digits", [1, 2])
+def test_the_compositional_split_divides_all_pairs_and_both_sides_show_every_label(digits):
+    every, seen, unseen = (
+        crossings(MovingDigits(color=True, digits=digits, pairs=kind)) for kind in ("all", "seen", "unseen")
+    )
+    for name, values, held_out in (("direction", 8, 20), ("color", 6, 10)):
+        assert not seen[name] & unseen[name] and seen[name] | unseen[name] == every[name]
+        assert (len(unseen[name]), len(every[name])) == (held_out, 10 * values)
+        for digit in range(10):  # each digit is seen, and each value
+            assert {value for d, value in seen[name] if d == digit}
+        assert {value for _, value in seen[name]} == set(range(values))
+        assert {pair for pair in every[name] if moving.HELD_OUT[name][pair]} == unseen[name]
+
+
+def test_no_clip_shows_a_held_out_direction_after_a_bounce_either():
+    data = MovingDigits(pairs="seen", frames=16)
+    draw = data._draw(range(2000))
+    y, x = (np.ptp(draw[axis][:, 0], axis=1) > 0 for axis in ("y", "x"))  # does it ever move along this axis?
+    even = draw["labels"]["digit"][:, 0] % 2 == 0
+    assert not (even & x & ~y).any() and not (~even & y & ~x).any() and (x & y).any()
+
+
+def test_an_item_of_the_compositional_split_depends_on_seed_split_and_index_alone():
+    data = MovingDigits(pairs="seen", color=True, length=100)
+    alone = data[42]
+    assert torch.equal(
+        MovingDigits(pairs="seen", color=True, length=43).__getitems__([7, 42])["video"][1], alone["video"]
+    )
+    assert not torch.equal(MovingDigits("test", pairs="seen", color=True)[42]["video"], alone["video"])
+
+
+def test_the_default_draws_what_it_always_drew():
+    labels = MovingDigits(color=True)._draw(range(6))["labels"]
+    assert labels["direction"].ravel().tolist() == [5, 3, 7, 5, 5, 5]
+    assert labels["color"].ravel().tolist() == [0, 5, 2, 2, 1, 5]
+
+
 def test_the_digit_has_the_side_that_the_size_asks_for():
     for size, side in DIGIT_SIDE.items():
         data = MovingDigits(size=size)
@@ -209,6 +277,9 @@ def test_the_digit_has_the_side_that_the_size_asks_for():
         ({"frames": 0}, "frames=0: must be a whole number, 1 or more"),
         ({"frames": 3, "turn": True}, "frames=3: must be a whole number, 4 or more"),
         ({"split": "val"}, 'no split "val"'),
+        ({"pairs": "sen"}, 'no kind of pairs "sen"; did you mean "seen"'),
+        ({"pairs": "seen", "turn": True}, 'pairs="seen" with turn=True: .* Use pairs="all"'),
+        ({"pairs": "unseen", "restless": True}, "with restless=True"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_by_name(given, message):

@@ -27,6 +27,8 @@ class DataConfig:
     color: bool = False  # six colours on three channels, or grey on one
     subpixel: bool = True  # area-filtered positions, or whole pixels
     turn: bool = False  # the digit veers left or right at mid-clip
+    pairs: Literal["all", "seen", "unseen"] = "all"  # moving digits: without, or only with, what is held out
+    paraphrase: bool = False  # moving digits: captions in eight forms instead of one
     stride: int = 1  # films: take every stride-th frame
     path: Path | None = None  # images, films, shards: the folder; downloaded sets: where to keep them
 

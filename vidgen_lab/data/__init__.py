@@ -55,6 +55,8 @@ def build(config: DataConfig, split: Split = "train", seed: int = 0) -> Dataset 
                 color=config.color,
                 subpixel=config.subpixel,
                 turn=config.turn,
+                pairs=config.pairs,
+                paraphrase=config.paraphrase,
                 seed=seed,
             )
         case "mnist" | "fashion-mnist":

@@ -9,9 +9,14 @@ reflected by the walls: its position along an axis is a triangle wave. How a cli
 
 A position between pixels is drawn by area: a digit's pixel gives each pixel below it its share of what it covers.
 Positions are kept in sixteenths of a pixel: the shares are then whole numbers, and every machine draws the same bytes.
+
+The compositional split, `pairs`: even digits fly neither left nor right, odd ones neither up nor down, and digit d is
+never of colour d mod 6. A wall turns left into right, and one diagonal into another: so a direction is held out
+together with its opposite, and no clip shows a held-out pair after its first bounce either.
 """
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -19,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from vidgen_lab.core.errors import ArgumentError
+from vidgen_lab.core.errors import ArgumentError, unknown
 from vidgen_lab.data.counter import check_indices, uniforms
 from vidgen_lab.data.digits import load_digits
 from vidgen_lab.data.pixels import Split, check_at_least, check_split, to_float
@@ -30,12 +35,21 @@ RGB = np.array([(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1)
 DIRECTIONS = ("right", "up-right", "up", "up-left", "left", "down-left", "down", "down-right")  # anticlockwise
 SPEEDS = ("slowly", "fast")  # 1 and 2 pixels a frame in a frame of 32
 TURNS = ("left", "right")  # as the digit sees it: left is anticlockwise
+WRITTEN = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+FORMS = 8  # of a caption: four orders of its words, the digit as a numeral or written out
 FINE = 16  # positions are in sixteenths of a pixel
 
 _H = np.sqrt(0.5)
 UNIT = np.array([(0, 1), (-_H, _H), (-1, 0), (-_H, -_H), (0, -1), (_H, -_H), (1, 0), (_H, _H)])  # (y, x), y down
 _CACHED = 2**17  # pixels blended at a time, so that they stay in the cache
 _FIELDS = 7  # random numbers a digit takes: image, color, direction, speed, y, x, turn
+
+Pairs = Literal["all", "seen", "unseen"]
+_EACH = np.arange(10)[:, None]
+HELD_OUT = {  # which pairs with a digit, (10, values), `pairs="seen"` leaves out
+    "direction": np.arange(8) % 4 == 2 * (_EACH % 2),
+    "color": np.arange(6) == _EACH % 6,
+}
 
 
 class MovingDigits(Dataset):
@@ -51,7 +65,10 @@ class MovingDigits(Dataset):
     rounds positions to whole pixels; with `turn=True` the digit veers by 90 degrees after frame `frames // 2 - 1`, left
     or right by the toss of a coin, and nothing up to that frame tells which (a wall at that place reflects it as
     always); `restless=True` draws another digit in each frame on the same path, as a generator without memory would,
-    and `digit` is that of frame 0; `length` is the number of items. Raises ArgumentError for what is not allowed.
+    and `digit` is that of frame 0; `pairs="seen"` leaves out the (digit, direction) and (digit, color) pairs of
+    HELD_OUT, and in a clip of `pairs="unseen"` each digit shows a held-out direction, and in colour a held-out colour
+    too; `paraphrase=True` writes each digit's part of the caption in one of FORMS, drawn apart from all else; `length`
+    is the number of items. Raises ArgumentError for what is not allowed.
     """
 
     def __init__(
@@ -65,6 +82,8 @@ class MovingDigits(Dataset):
         subpixel: bool = True,
         turn: bool = False,
         restless: bool = False,
+        pairs: Pairs = "all",
+        paraphrase: bool = False,
         length: int = 100_000,
         seed: int = 0,
     ) -> None:
@@ -72,10 +91,19 @@ class MovingDigits(Dataset):
             raise ArgumentError(f"size={size!r}: MovingDigits draws frames of 16, 32 or 64 pixels.")
         if digits not in (1, 2):
             raise ArgumentError(f"digits={digits!r}: a clip holds 1 or 2 moving digits.")
+        if pairs not in get_args(Pairs):
+            raise unknown("kind of pairs", pairs, get_args(Pairs))
+        if pairs != "all" and (turn or restless):
+            raise ArgumentError(
+                f'pairs="{pairs}" with {"turn" if turn else "restless"}=True: clips would show held-out pairs. '
+                'Use pairs="all".'
+            )
         self.split, self.size, self.digits, self.seed = check_split(split), size, digits, seed
         self.frames = check_at_least("frames", frames, 4 if turn else 1)
         self.length = check_at_least("length", length, 1)
         self.color, self.subpixel, self.turn, self.restless = color, subpixel, turn, restless
+        self.paraphrase = paraphrase
+        self._allowed = {name: _allowed(held_out, pairs) for name, held_out in HELD_OUT.items()}
         self.side = DIGIT_SIDE[size]
         images, self._labels = load_digits(split)
         self._bank = _unroll(_fit(images, self.side), size)  # (N, side * size) uint8
@@ -92,7 +120,11 @@ class MovingDigits(Dataset):
         draw = self._draw(indices)
         labels = {name: value[:, 0] if self.digits == 1 else value for name, value in draw["labels"].items()}
         tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in labels.items()}
-        return {"video": to_float(self._render(draw)), **tensors, "caption": captions(draw["labels"])}
+        forms = None
+        if self.paraphrase:
+            u = uniforms(self.seed, f"{self.split} caption", check_indices(indices, self.length), self.digits)
+            forms = (u * FORMS).astype(np.int64)
+        return {"video": to_float(self._render(draw)), **tensors, "caption": captions(draw["labels"], forms)}
 
     def frames_uint8(self, indices: Sequence[int]) -> Tensor:
         """The clips alone, as bytes: `(B, C, T, H, W)` uint8. The fast path; 32 to 128 clips a call suit the caches."""
@@ -106,8 +138,13 @@ class MovingDigits(Dataset):
         rows = check_indices(indices, self.length)
         u = uniforms(self.seed, self.split, rows, self.digits * _FIELDS).reshape(len(rows), self.digits, _FIELDS)
         image = (u[..., 0] * len(self._labels)).astype(np.int64)
-        color, direction, speed, coin = ((u[..., k] * n).astype(np.int64) for k, n in ((1, 6), (2, 8), (3, 2), (6, 2)))
-        labels = {"digit": self._labels[image], "direction": direction, "speed": speed}
+        digit = self._labels[image]
+        color, direction = (
+            table[digit, (u[..., k] * table.shape[1]).astype(np.int64)]
+            for k, table in ((1, self._allowed["color"]), (2, self._allowed["direction"]))
+        )
+        speed, coin = ((u[..., k] * 2).astype(np.int64) for k in (3, 6))
+        labels = {"digit": digit, "direction": direction, "speed": speed}
         if self.color:
             labels["color"] = color
         if self.turn:
@@ -177,23 +214,40 @@ class MovingDigits(Dataset):
         return frames
 
 
-def captions(labels: dict[str, np.ndarray | Tensor]) -> list[str]:
+def captions(labels: dict[str, np.ndarray | Tensor], forms: np.ndarray | Tensor | None = None) -> list[str]:
     """Labels (B,) or (B, digits) to captions: "a red 3 moves left, fast", two digits joined by "and".
 
-    Takes `digit`, `direction` and `speed`, and `color` and `turn` where they are there.
+    Takes `digit`, `direction` and `speed`, and `color` and `turn` where they are there. `forms`, of the same shape,
+    from 0 to FORMS - 1, says how each digit's part is worded; None: as above, form 0.
     """
-    table = {name: np.asarray(value).reshape(len(value), -1).tolist() for name, value in labels.items()}
-    phrases = []
-    for row in range(len(table["digit"])):
-        parts = []
-        for d, digit in enumerate(table["digit"][row]):
-            article = "an" if digit == 8 and "color" not in table else "a"
-            color = f" {COLORS[table['color'][row][d]]}" if "color" in table else ""
-            motion = f"moves {DIRECTIONS[table['direction'][row][d]]}, {SPEEDS[table['speed'][row][d]]}"
-            turn = f", then turns {TURNS[table['turn'][row][d]]}" if "turn" in table else ""
-            parts.append(f"{article}{color} {digit} {motion}{turn}")
-        phrases.append(" and ".join(parts))
-    return phrases
+    given = labels if forms is None else {**labels, "form": forms}
+    table = {name: np.asarray(value).reshape(len(value), -1) for name, value in given.items()}
+    names, columns = list(table), np.stack(list(table.values()), -1)  # (B, digits, labels)
+    return [" and ".join(_phrase(**dict(zip(names, each, strict=True))) for each in row) for row in columns.tolist()]
+
+
+def _phrase(
+    digit: int, direction: int, speed: int, color: int | None = None, turn: int | None = None, form: int = 0
+) -> str:
+    order, written = divmod(form, 2)
+    noun = WRITTEN[digit] if written else str(digit)
+    if color is not None:
+        noun = f"{COLORS[color]} {noun}"
+    where, how = DIRECTIONS[direction], ("slowly", "quickly")[speed]
+    words = (
+        f"{noun} moves {where}, {SPEEDS[speed]}",
+        f"{('slow', 'fast')[speed]} {noun} moves {where}",
+        f"{noun} goes {where} {how}",
+        f"{noun} flies {how} {where}",
+    )[order]
+    article = "an" if words.startswith(("8", "eight")) else "a"
+    return f"{article} {words}" + ("" if turn is None else f", then turns {TURNS[turn]}")
+
+
+def _allowed(held_out: np.ndarray, pairs: Pairs) -> np.ndarray:
+    """Values that each digit may take, `(10, n)`, from which of them are held out, `(10, values)`."""
+    chosen = {"all": np.ones_like(held_out), "seen": ~held_out, "unseen": held_out}[pairs]
+    return np.stack([np.flatnonzero(row) for row in chosen])
 
 
 def _reflect(position: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
