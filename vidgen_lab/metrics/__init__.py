@@ -8,12 +8,14 @@ from vidgen_lab.metrics.frechet import frechet_bias, frechet_distance, frechet_i
 from vidgen_lab.metrics.kid import kernel_distance
 from vidgen_lab.metrics.nearest import nearest
 from vidgen_lab.metrics.pixels import best_of, diversity, psnr, ssim
+from vidgen_lab.metrics.scaling import PowerLaw, fit_power_law
 from vidgen_lab.metrics.scores import Measurement, class_shares, difference, inception_score, modes_covered
 from vidgen_lab.metrics.video import ContentAndMotion, content_and_motion
 
 __all__ = [
     "ContentAndMotion",
     "Measurement",
+    "PowerLaw",
     "attribute_accuracy",
     "best_of",
     "bits_per_code",
@@ -23,6 +25,7 @@ __all__ = [
     "content_and_motion",
     "difference",
     "diversity",
+    "fit_power_law",
     "frechet_bias",
     "frechet_distance",
     "frechet_infinity",
