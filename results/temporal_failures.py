@@ -1,13 +1,12 @@
-"""Four failures of temporal generators, made on purpose, each beside the same thing done right.
+"""Three failures of temporal generators, made on purpose, each beside the same thing done right.
 
-    python results/temporal_failures.py          all, about four minutes on one CPU thread
-    python results/temporal_failures.py noise    only those named: clipping, noise, rates, norms
+    python results/temporal_failures.py          all, about three minutes on one CPU thread
+    python results/temporal_failures.py noise    only those named: clipping, noise, rates
 
 Writes results/temporal-failures.json, and pictures to book/_static/temporal/.
 clipping: tgan's preset `ci` with and without clipping of singular values.
 noise: the mocogan that ships, with none, its own and the paper's noise in the motion code.
 rates: a critic of clips against clips that are all real, but were kept at two rates.
-norms: the tganv2 that ships, the statistics that its norms see with subsampling and without.
 """
 
 import argparse
@@ -35,7 +34,6 @@ SETTINGS: dict[str, Any] = {"size": 32, "frames": 16}
 SAMPLES, SLOPES = 500, 100  # generated clips that are measured; real clips at which the slope is
 STEPS, NEVER = 290, 10**9  # of TGAN; "clip at every NEVER-th step" clips at step 0 alone, when there is nothing to clip
 SECONDS, BATCH, HELD_OUT, RATE = 15.0, 16, 400, 1e-3  # of the critic of rates
-BATCHES = 40  # over which the statistics of norms are compared
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -181,30 +179,7 @@ def clips_at(stride: int, split: str, seed: int, count: int) -> Iterator[Tensor]
     return (batch["video"][:, :, ::stride] for batch in batches(data, count, seed=seed))
 
 
-def norms() -> dict[str, Any]:
-    """How much the deviation that a norm sees changes from batch to batch, as a share of itself, level by level."""
-    model = load_pretrained("tganv2")
-    config, generator = model.config, rng()
-    seen: dict[str, list[Tensor]] = {}
-    for level, render in enumerate(model.generator.rendering, start=1):
-        render.norm.register_forward_pre_hook(
-            lambda _, given, level=level: seen.setdefault(f"{level}", []).append(given[0].std((0, 2, 3, 4)))
-        )
-    found: dict[str, Any] = {}
-    for name, subsample in (("all frames", False), ("subsampled", True)):
-        seen.clear()
-        with model.inference():
-            for _ in range(BATCHES):
-                latent = 2 * torch.rand(BATCH, config.latent_dim, generator=generator) - 1
-                labels = model.example_condition(BATCH, generator)
-                model.levels(latent, labels, subsample=subsample)
-        spread = {level: torch.stack(values) for level, values in seen.items()}  # (BATCHES, W) each
-        found[name] = {level: (of.std(0) / of.mean(0)).mean().item() for level, of in spread.items()}
-        print(name, found[name], flush=True)
-    return {"norms": {"batches": BATCHES, "batch_size": BATCH, "spread": found}}
-
-
-PARTS = {"clipping": clipping, "noise": noise, "rates": rates, "norms": norms}
+PARTS = {"clipping": clipping, "noise": noise, "rates": rates}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

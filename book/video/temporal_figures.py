@@ -1,10 +1,11 @@
 """Figures and clips of chapter 5, and the numbers that its text quotes.
 
     python book/video/temporal_figures.py          all of them, about two minutes on one CPU thread
-    python book/video/temporal_figures.py plane    only those named: walks, plane, mocogan, tganv2, costs, samples
+    python book/video/temporal_figures.py plane    only those named: walks, plane, forgetting, mocogan, tganv2,
+                                                   costs, memory, samples
 
-Writes book/_static/temporal/ and results/temporal-figures.json. All but `plane` and `costs` use weights that ship
-with the package. The pictures of failures and of long clips come from results/temporal_failures.py and
+Writes book/_static/temporal/ and results/temporal-figures.json. `walks`, `mocogan`, `tganv2` and `samples` use weights
+that ship with the package. The pictures of failures and of long clips come from results/temporal_failures.py and
 results/temporal_long.py.
 """
 
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "book" / "_static" / "temporal"
 RESULTS = ROOT / "results" / "temporal-figures.json"
 CONTENTS, MOTIONS = 5, 6  # rows and columns of the grid of swaps
+SEEDS, FRAMES = 5, 33  # of `forgetting`: fresh networks, and how far their paths are followed
 OFFSETS = [1, 0, 1]  # first frames that the subsampling layers of `flow` keep
 MODELS = ("tgan", "mocogan", "tganv2")
 
@@ -99,6 +101,45 @@ def plane() -> dict[str, Any]:
         ax.set_axis_off()
     viz.save_figure(fig, OUT / "plane.png")
     return {}
+
+
+def forgetting() -> dict[str, Any]:
+    """How long two paths of a fresh network stay apart that differ in their start alone, as a share of frame 0."""
+    curves = {}
+    for label, lasting in (("GRU as torch makes it", False), ("GRU that lasts", True)):
+        curves[label] = []
+        for seed in range(SEEDS):
+            net = create_model("mocogan", "ci", seed=seed, motion_dim=64, lasting=lasting).generator
+            starts = torch.randn(2, 50, 64, generator=rng(seed))
+            curves[label].append(apart(*(net.motion_codes(start, torch.zeros(50, FRAMES, 64)) for start in starts)))
+    for label, bias in (("ConvLSTM, forget bias 0", 0.0), ("ConvLSTM, forget bias 2", 2.0)):
+        curves[label] = []
+        for seed in range(SEEDS):
+            net = create_model("tganv2", "ci", seed=seed, forget_bias=bias).generator.recurrent
+            starts = torch.randn(2, 50, net.state.in_channels, 2, 2, generator=rng(seed))
+            curves[label].append(apart(*(net(start, FRAMES).transpose(1, 2) for start in starts)))
+    means = {label: torch.stack(of).mean(0) for label, of in curves.items()}
+    fig, ax = viz.figure(
+        alt="How far two paths with different starts are apart over 32 frames, on a logarithmic scale. With the two "
+        "networks as they are usually begun they fall to a thousandth in 15 frames; with the two that are begun to "
+        "last they stay far apart.",
+        width=6.4,
+        height=3.0,
+    )
+    for label, values in means.items():
+        ax.plot(values, label=label)
+    ax.axvline(16, color=viz.figures.INK, linewidth=0.8, linestyle="--")
+    ax.set(xlabel="frame", ylabel="apart, share of frame 0", yscale="log", ylim=(1e-4, 10))
+    fig.legend(loc="outside upper center", ncols=2, frameon=False, labelcolor=viz.figures.INK)
+    viz.save_figure(fig, OUT / "forgetting.png")
+    return {"apart_at_15": {label: values[15].item() for label, values in means.items()}}
+
+
+@torch.no_grad()
+def apart(one: Tensor, other: Tensor) -> Tensor:
+    """Mean distance of two sets of paths `(B, T, ...)` in each frame, over that in frame 0: `(T,)`."""
+    distance = (one - other).flatten(2).norm(dim=2).mean(0)
+    return distance / distance[0]
 
 
 def parts(model: Model, n: int, seed: int) -> dict[str, Tensor]:
@@ -297,7 +338,7 @@ def costs() -> dict[str, Any]:
             table.append(entry)
     sums = {
         name: {
-            net: {key: sum(entry[name][net][key] for entry in table) for key in ("multiply_adds", "maps_mb")}
+            net: {key: sum(entry[name][net][key] for entry in table) for key in ("billions", "maps_mb")}
             for net in ("generator", "discriminator")
         }
         for name in ("all", "kept")
@@ -313,8 +354,39 @@ def critic(model: Model, level: int) -> nn.Module:
 
 
 def cost(rows: list[Row]) -> dict[str, float]:
-    """Of one clip: multiply-adds, and megabytes of what the layers write."""
-    return {"multiply_adds": sum(row.multiply_adds for row in rows), "maps_mb": map_bytes(rows, 1) / 1e6}
+    """Of one clip: multiply-adds in billions, and megabytes of what the layers write."""
+    return {"billions": sum(row.multiply_adds for row in rows) / 1e9, "maps_mb": map_bytes(rows, 1) / 1e6}
+
+
+def memory() -> dict[str, Any]:
+    """What a pass keeps for its way back, level by level, in the four ways to subsample; results/tganv2_memory.py."""
+    rows = read_json(ROOT / "results" / "tganv2-memory.json")["rows"]
+    fig, axes = viz.figure(
+        1,
+        2,
+        alt="Two bar charts, generator and critics, with a bar for each of four ways to train: naive, every second "
+        "frame, every second clip, both. Each bar is stacked from four levels. In the naive way the highest level is "
+        "most of the bar. The bars shrink from left to right; with both ways little is left, in equal parts of critics. "
+        "A line marks the floor at about half of each bar, a cross the measured memory above it.",
+        width=7.8,
+        height=3.6,
+    )
+    names = {"naive": "naive", "frame": "frames", "batch": "clips", "both": "both"}
+    for ax, (network, title) in zip(axes, {"generator": "generator", "discriminator": "critics"}.items(), strict=True):
+        bottom = np.zeros(len(names))
+        levels = np.array([rows[case][network]["saved"] for case in names]) / 1e6  # (cases, levels)
+        for level, height in enumerate(levels.T):
+            ax.bar(list(names.values()), height, bottom=bottom, label=f"level {level + 1}", width=0.6)
+            bottom += height
+        floors, measured = ([rows[case][network][key] for case in names] for key in ("floor_mb", "resident_mb"))
+        ax.hlines(floors, np.arange(4) - 0.4, np.arange(4) + 0.4, color=viz.figures.INK, label="floor")
+        ax.plot(range(4), measured, "x", color=viz.figures.INK, markersize=8, label="measured")
+        ax.set(title=title)
+    axes[0].set_ylabel("MB")
+    handles, labels = axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside upper center", ncols=6, frameon=False, columnspacing=1.0, handlelength=1.2)
+    viz.save_figure(fig, OUT / "memory.png")
+    return {}
 
 
 def samples() -> dict[str, Any]:
@@ -328,9 +400,11 @@ def samples() -> dict[str, Any]:
 PARTS = {
     "walks": walks,
     "plane": plane,
+    "forgetting": forgetting,
     "mocogan": mocogan,
     "tganv2": tganv2,
     "costs": costs,
+    "memory": memory,
     "samples": samples,
 }
 
