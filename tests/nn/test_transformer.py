@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from vidgen_lab.core import ArgumentError
-from vidgen_lab.nn.transformer import Attention, CausalTransformer, sample_tokens, sharpen
+from vidgen_lab.nn.transformer import Attention, Block, Cache, CausalTransformer, CrossAttention, sample_tokens, sharpen
 
 K, L, LABELS = 7, 12, 3
 
@@ -233,3 +233,47 @@ def test_mistakes_are_named_with_their_fix():
     ):
         with pytest.raises(ArgumentError, match=message):
             sharpen(logits, **options)
+
+
+# masks
+
+
+def test_what_a_mask_hides_changes_nothing_and_all_else_is_seen():
+    torch.manual_seed(0)
+    x, mask = torch.randn(2, 5, 8, generator=rng()), torch.tensor([[1, 1, 0, 1, 0], [1, 1, 1, 1, 1]]).bool()
+    other = torch.where(mask[..., None], x, 9.0)
+    for layer in (Attention(8, 2, causal=False), Block(8, 2, causal=False)):
+        seen, again = (layer(given, mask=mask[:, None, None]) for given in (x, other))
+        assert torch.allclose(seen[mask], again[mask], atol=1e-6)
+        assert torch.allclose(seen[1:], layer(x[1:]), atol=1e-6)
+        assert torch.allclose(seen[:1, [0, 1, 3]], layer(x[:1, [0, 1, 3]]), atol=1e-6)
+    cross, memory = CrossAttention(4, 8, 2), torch.randn(2, 3, 4, generator=rng(1))
+    seen, again = (cross(memory, cross.remember(given), mask[:, None, None]) for given in (x, other))
+    assert torch.equal(seen, again)
+    assert torch.allclose(seen[:1], cross(memory[:1], cross.remember(x[:1, [0, 1, 3]])), atol=1e-6)
+
+
+def test_a_mask_may_say_for_each_place_where_it_may_look_and_then_decides_alone():
+    attention, x = Attention(8, 2), torch.randn(2, 5, 8, generator=rng())
+    below = torch.ones(5, 5, dtype=torch.bool).tril()
+    assert torch.allclose(attention(x, mask=below), attention(x), atol=1e-6)
+    full = attention(x, mask=torch.ones_like(below))
+    assert not torch.allclose(full[:, 0], attention(x)[:, 0], atol=1e-3)
+
+
+def test_the_weights_of_cross_attention_are_those_with_which_it_looks():
+    cross, x = CrossAttention(4, 6, 2), torch.randn(2, 3, 4, generator=rng())
+    pair, mask = cross.remember(torch.randn(2, 5, 6, generator=rng(1))), torch.tensor([[1, 0, 1, 1, 0]]).bool()
+    weights = cross.weights(x, pair, mask)
+    assert weights.shape == (2, 2, 3, 5) and not weights[..., ~mask[0]].any()
+    assert torch.allclose(weights.sum(3), torch.ones(2, 2, 3))
+    seen = (weights @ pair[1]).transpose(1, 2).flatten(2)
+    assert torch.allclose(cross.out(seen), cross(x, pair, mask), atol=1e-6)
+
+
+def test_a_cache_takes_several_places_at_once():
+    pairs, one, many = torch.randn(2, 3, 2, 5, 4, generator=rng()), *(Cache(3, 2, 5, 4, torch.zeros(1)) for _ in "ab")
+    for place in range(5):
+        kept = one.extend(pairs[:, :, :, place : place + 1])
+    assert torch.equal(many.extend(pairs[:, :, :, :2]), pairs[:, :, :, :2])
+    assert torch.equal(many.extend(pairs[:, :, :, 2:]), kept) and torch.equal(kept, pairs) and many.filled == 5

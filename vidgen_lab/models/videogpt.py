@@ -34,7 +34,7 @@ from torch.nn.functional import cross_entropy, mse_loss, pad
 from vidgen_lab.core import ArgumentError, Batch, DataConfig, Draw, Losses, Model, Optimizer, Phase, Preset, Recipe
 from vidgen_lab.nn.labels import append, complete, count_values
 from vidgen_lab.nn.quantize import VectorQuantizer
-from vidgen_lab.nn.transformer import Attention, Cache, CrossAttention, sharpen
+from vidgen_lab.nn.transformer import Attention, Cache, CrossAttention, Norm, Positions, sharpen
 
 # ---------------------------------------------------------------------------------------------------- the tokenizer
 
@@ -296,38 +296,6 @@ class VideoGPTConfig:
         count_values(self.labels)
 
 
-class Positions(nn.Module):
-    """A learned vector for each place of a box, `(T' H' W', D)`: a third tells the moment, a third the row, a third the
-    column. eq. (videogpt-positions)"""
-
-    def __init__(self, shape: tuple[int, int, int], dim: int) -> None:
-        super().__init__()
-        self.tables = nn.ParameterList(0.01 * torch.randn(length, dim // 3) for length in shape)
-
-    def forward(self) -> Tensor:
-        time, rows, columns = self.tables
-        shape = len(time), len(rows), len(columns), -1
-        places = (time[:, None, None], rows[None, :, None], columns[None, None])
-        return torch.cat([table.expand(shape) for table in places], dim=3).flatten(0, 2)
-
-
-class Norm(nn.Module):
-    """Layer norm whose scale and shift depend on the labels: `(B, L, D)` and `(B, V)` to `(B, L, D)`."""
-
-    def __init__(self, dim: int, values: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(dim, elementwise_affine=not values)
-        self.affine = nn.Linear(values, 2 * dim, bias=False) if values else None
-        if self.affine is not None:
-            nn.init.zeros_(self.affine.weight)  # at first the labels change nothing
-
-    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        if self.affine is None:
-            return self.norm(x)
-        scale, shift = self.affine(labels).unsqueeze(1).chunk(2, dim=2)
-        return self.norm(x) * (1 + scale) + shift  # eq. (videogpt-label-norm)
-
-
 class QuickGELU(nn.Module):
     """x sigmoid(1.702 x), close to a GELU."""
 
@@ -342,7 +310,7 @@ class Block(nn.Module):
         super().__init__()
         dim, values = config.dim, count_values(config.labels)
         settings = {"bias": False, "dropout": config.attention_dropout}
-        self.norm_attention, self.norm_mlp = Norm(dim, values), Norm(dim, values)
+        self.norm_attention, self.norm_mlp = Norm(dim, values), Norm(dim, values)  # eq. (videogpt-label-norm)
         self.attention = Attention(dim, config.heads, **settings)
         if config.prefix_frames:
             self.norm_cross = Norm(dim, values)
@@ -366,7 +334,7 @@ class Prior(nn.Module):
         dim = config.dim
         self.embed = nn.Linear(code_dim, dim, bias=False)
         self.start = nn.Parameter(0.02 * torch.randn(dim))  # stands in front of the first vector
-        self.positions = Positions(shape, dim)
+        self.positions = Positions(shape, dim)  # eq. (videogpt-positions)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = Norm(dim, count_values(config.labels))

@@ -28,9 +28,9 @@ class Cache:
         self.filled = 0  # places that are known
 
     def extend(self, pair: Tensor) -> Tensor:
-        """Adds the next place, `(2, B, heads, 1, d)`; gives all places so far."""
-        self.filled += 1
-        self.pairs[:, :, :, self.filled - 1 : self.filled] = pair
+        """Adds the next place or places, `(2, B, heads, l, d)`; gives all places so far."""
+        first, self.filled = self.filled, self.filled + pair.shape[3]
+        self.pairs[:, :, :, first : self.filled] = pair
         return self.pairs[:, :, :, : self.filled]
 
 
@@ -48,14 +48,15 @@ class Attention(nn.Module):
         self.project = nn.Linear(dim, 3 * dim, bias=bias)
         self.out = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
+    def forward(self, x: Tensor, cache: Cache | None = None, mask: Tensor | None = None) -> Tensor:
+        """`mask`: True where a place may look, a bool that broadcasts to (B, heads, L, places); None: as above."""
         projected = rearrange(self.project(x), "b l (three h d) -> three b h l d", three=3, h=self.heads)
         query, pair = projected[0], projected[1:]
         key, value = pair if cache is None else cache.extend(pair)
         # A whole sequence needs the mask. The one new place of a cached step may see all that is there.
-        masked = self.causal and cache is None
+        causal = self.causal and cache is None and mask is None
         dropout = self.dropout if self.training else 0.0
-        seen = scaled_dot_product_attention(query, key, value, None, dropout, masked)  # eq. (vqvae-attention)
+        seen = scaled_dot_product_attention(query, key, value, mask, dropout, causal)  # eq. (vqvae-attention)
         return self.out(rearrange(seen, "b h l d -> b l (h d)"))
 
 
@@ -76,10 +77,17 @@ class CrossAttention(nn.Module):
         """Keys and values of a memory: `(B, M, E) -> (2, B, heads, M, d)`."""
         return rearrange(self.memory(memory), "b m (two h d) -> two b h m d", two=2, h=self.heads)
 
-    def forward(self, x: Tensor, pair: Tensor) -> Tensor:
+    def forward(self, x: Tensor, pair: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`pair`: of `remember`; `mask`: True where a place may look, a bool that broadcasts to (B, heads, L, M)."""
         query = rearrange(self.query(x), "b l (h d) -> b h l d", h=self.heads)
-        seen = scaled_dot_product_attention(query, *pair, dropout_p=self.dropout if self.training else 0.0)
+        seen = scaled_dot_product_attention(query, *pair, mask, self.dropout if self.training else 0.0)
         return self.out(rearrange(seen, "b h l d -> b l (h d)"))
+
+    def weights(self, x: Tensor, pair: Tensor, mask: Tensor | None = None) -> Tensor:
+        """How much each place looks at each of the memory, `(B, heads, L, M)`; each row sums to 1."""
+        query = rearrange(self.query(x), "b l (h d) -> b h l d", h=self.heads)
+        scores = query @ pair[0].transpose(2, 3) / query.shape[3] ** 0.5
+        return (scores if mask is None else scores.masked_fill(~mask, -torch.inf)).softmax(3)
 
 
 class Block(nn.Module):
@@ -92,9 +100,44 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
-        x = x + self.dropout(self.attention(self.norm_attention(x), cache))
+    def forward(self, x: Tensor, cache: Cache | None = None, mask: Tensor | None = None) -> Tensor:
+        x = x + self.dropout(self.attention(self.norm_attention(x), cache, mask))
         return x + self.dropout(self.mlp(self.norm_mlp(x)))
+
+
+class Positions(nn.Module):
+    """A learned vector for each place of a box, `(T' H' W', D)`: a third tells the moment, a third the row, a third the
+    column. eq. (videogpt-positions)"""
+
+    def __init__(self, shape: tuple[int, int, int], dim: int) -> None:
+        super().__init__()
+        self.tables = nn.ParameterList(0.01 * torch.randn(length, dim // 3) for length in shape)
+
+    def forward(self) -> Tensor:
+        time, rows, columns = self.tables
+        shape = len(time), len(rows), len(columns), -1
+        places = (time[:, None, None], rows[None, :, None], columns[None, None])
+        return torch.cat([table.expand(shape) for table in places], dim=3).flatten(0, 2)
+
+
+class Norm(nn.Module):
+    """Layer norm whose scale and shift depend on a condition: `(B, L, D)` and `(B, V)` to `(B, L, D)`.
+
+    Without values (V = 0) it is a plain layer norm.
+    """
+
+    def __init__(self, dim: int, values: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim, elementwise_affine=not values)
+        self.affine = nn.Linear(values, 2 * dim, bias=False) if values else None
+        if self.affine is not None:
+            nn.init.zeros_(self.affine.weight)  # at first the condition changes nothing
+
+    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        if self.affine is None:
+            return self.norm(x)
+        scale, shift = self.affine(condition).unsqueeze(1).chunk(2, dim=2)
+        return self.norm(x) * (1 + scale) + shift  # eq. (videogpt-label-norm)
 
 
 class CausalTransformer(nn.Module):
