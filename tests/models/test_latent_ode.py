@@ -1,0 +1,232 @@
+"""TGAN and MoCoGAN in continuous time: clips at any times, one start with one future or with many."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vidgen_lab.core import ArgumentError, Draw, Model
+from vidgen_lab.models.latent_ode import (
+    TGANODE,
+    TGANSDE,
+    MoCoGANODE,
+    MoCoGANODEConfig,
+    MoCoGANSDE,
+    TGANODEConfig,
+)
+
+TGAN_TINY = TGANODEConfig(
+    frames=4,
+    size=16,
+    latent_dim=6,
+    start_widths=(8,),
+    generator_widths=(8, 4),
+    discriminator_widths=(4, 8),
+    step=1 / 12,
+)
+MOCOGAN_TINY = MoCoGANODEConfig(
+    frames=8,
+    size=16,
+    content_dim=5,
+    motion_dim=6,
+    start_widths=(8,),
+    generator_widths=(8, 4),
+    video_widths=(4, 8),
+    image_widths=(4, 8),
+    video_frames=8,
+    image_frames=2,
+    step=1 / 28,
+)
+MODELS = {TGANODE: TGAN_TINY, TGANSDE: TGAN_TINY, MoCoGANODE: MOCOGAN_TINY, MoCoGANSDE: MOCOGAN_TINY}
+each_model = pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.name)
+each_ode = pytest.mark.parametrize("kind", [TGANODE, MoCoGANODE], ids=lambda kind: kind.name)
+each_sde = pytest.mark.parametrize("kind", [TGANSDE, MoCoGANSDE], ids=lambda kind: kind.name)
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def build(kind: type[Model], seed: int = 0, **changes) -> Model:
+    torch.manual_seed(seed)
+    return kind(replace(MODELS[kind], **changes))
+
+
+def clips(model: Model, rows: int = 3) -> dict[str, Tensor]:
+    batch = {"video": torch.rand(rows, *model.config.shape, generator=rng(5)) * 2 - 1}
+    return batch | {name: torch.randint(2, (rows,), generator=rng(6)) for name in model.config.labels}
+
+
+def dynamics(model: Model) -> nn.Module:
+    return model.generator.temporal if isinstance(model, TGANODE) else model.generator.motion
+
+
+def weights(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@each_model
+def test_clips_have_a_frame_for_each_time(kind):
+    model = build(kind)
+    assert model.sample(3).shape == (3, *model.config.shape)
+    assert model.sample(2, frames=7).shape[2] == 7
+    odd = model.sample(2, times=[0.0, 0.4, 9.0], generator=rng())
+    assert odd.shape == (2, 1, 3, 16, 16) and odd.abs().max() <= 1
+
+
+@each_model
+def test_frames_between_frames_leave_those_as_they_are(kind):
+    """Eight times as many: every eighth frame is the one that the slow clip shows."""
+    model = build(kind)
+    slow = model.sample(3, times=[0, 1, 2, 3], generator=rng())
+    fast = model.sample(3, times=[k / 8 for k in range(25)], generator=rng())
+    torch.testing.assert_close(fast[:, :, ::8], slow, atol=1e-4, rtol=0)
+    assert (fast[:, :, 4] - fast[:, :, 0]).abs().max() > 1e-4
+
+
+@each_model
+def test_a_longer_clip_begins_as_the_shorter_one(kind):
+    model = build(kind)
+    short, long = (model.sample(3, frames=count, generator=rng()) for count in (4, 9))
+    torch.testing.assert_close(long[:, :, :4], short, atol=1e-5, rtol=0)
+
+
+@each_ode
+def test_there_is_time_before_the_first_frame_and_it_leads_to_the_first_frame(kind):
+    model = build(kind)
+    before = model.sample(2, times=[-2, -1, 0, 1], generator=rng())
+    assert torch.equal(before[:, :, 2:], model.sample(2, times=[0, 1], generator=rng()))
+    assert (before[:, :, 0] - before[:, :, 2]).abs().max() > 1e-4
+
+
+@each_sde
+def test_one_start_has_many_futures_and_one_first_frame(kind):
+    model = build(kind)
+    fan = model.sample(6, futures=3, generator=rng()).unflatten(0, (2, 3))
+    assert torch.equal(fan[:, :1, :, 0].expand(-1, 3, -1, -1, -1), fan[:, :, :, 0])
+    assert (fan[:, 1:] - fan[:, :1]).abs().amax((2, 3, 4, 5)).min() > 1e-4
+    assert (fan[0, 0, :, 0] - fan[1, 0, :, 0]).abs().max() > 1e-4
+
+
+@each_sde
+def test_the_futures_of_one_start_show_the_same_digit_unless_asked_otherwise(kind):
+    model = build(kind, labels=("digit",))
+    nn.init.zeros_(dynamics(model).equation.g[0].weight)
+    nn.init.zeros_(dynamics(model).equation.g[0].bias)
+    first = [clip for seed in range(3) for clip in model.sample(4, condition={}, futures=4, generator=rng(seed))]
+    assert all(torch.equal(first[4 * k], clip) for k in range(3) for clip in first[4 * k : 4 * k + 4])
+    asked = model.sample(4, condition={"digit": torch.arange(4)}, futures=4, generator=rng())
+    assert not torch.equal(asked[0], asked[1])
+
+
+@each_sde
+def test_without_diffusion_all_futures_are_one(kind):
+    model = build(kind)
+    equation = dynamics(model).equation
+    nn.init.zeros_(equation.g[0].weight)
+    nn.init.zeros_(equation.g[0].bias)
+    fan = model.sample(4, futures=4, generator=rng())
+    assert torch.equal(fan[:1].expand(4, -1, -1, -1, -1), fan)
+
+
+@each_model
+def test_a_still_equation_makes_a_still_clip(kind):
+    model = build(kind)
+    equation = dynamics(model).equation
+    for parameter in equation.parameters():
+        nn.init.zeros_(parameter)
+    clip = model.sample(2, frames=4, generator=rng())
+    torch.testing.assert_close(clip, clip[:, :, :1].expand(-1, -1, 4, -1, -1), atol=1e-6, rtol=0)
+
+
+@each_model
+def test_every_parameter_gets_a_gradient_in_its_phase(kind):
+    labels = ("digit", "direction")
+    model, draw = build(kind, labels=labels).train(), Draw(0)
+    batch = clips(model)
+    for phase in model.phases:
+        model.zero_grad()
+        model(phase.name, batch, draw).total.backward()
+        for child in phase.updates:
+            silent = [
+                name for name, p in getattr(model, child).named_parameters() if p.grad is None or not p.grad.any()
+            ]
+            silent = [name for name in silent if "bias" not in name or "norm" in name]  # a mean before a norm is lost
+            assert not silent, (phase.name, silent)
+
+
+@each_model
+def test_the_same_draw_is_the_same_loss_and_another_step_another(kind):
+    model, batch = build(kind), clips(build(kind))
+    first, again, other = (model("generator", batch, Draw(0, step)).total for step in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+@each_model
+def test_same_seed_same_samples_also_after_saving(kind, tmp_path):
+    model, copy = build(kind), build(kind, seed=1)
+    assert torch.equal(model.sample(3, generator=rng()), model.sample(3, generator=rng()))
+    copy.load_state_dict(model.state_dict())
+    assert torch.equal(model.sample(3, generator=rng()), copy.sample(3, generator=rng()))
+
+
+@each_ode
+@pytest.mark.parametrize("order, form", [(2, "published"), (3, "published"), (2, "textbook"), (3, "textbook")])
+def test_higher_orders_build_train_and_sample(kind, order, form):
+    model = build(kind, order=order, form=form).train()
+    model("generator", clips(model), Draw(0)).total.backward()
+    encoders = dynamics(model).encoders
+    assert all(encoder.weight.grad.any() for encoder in encoders) and len(encoders) == order
+    assert model.sample(2, times=[-1, 0.5]).isfinite().all()
+
+
+@each_ode
+def test_the_adjoint_has_the_gradient_of_back_propagation(kind):
+    slopes = []
+    for adjoint in (False, True):
+        motion = dynamics(build(kind, adjoint=adjoint, step=1 / 56).double())
+        source = torch.randn(3, 6, generator=rng()).double()
+        path = motion(source, range(4))
+        slopes.append(torch.autograd.grad(path.square().sum(), motion.equation.f[0].weight)[0])
+    torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-4, atol=1e-6)
+
+
+def test_paper_presets_have_the_published_parameter_counts():
+    with torch.device("meta"):
+        config = TGANODE.presets["paper"].config
+        for order, count in ((1, 638_424), (2, 658_624), (3, 668_724)):
+            model = TGANODE(replace(config, order=order))
+            assert weights(model.generator.temporal) == count
+        assert weights(model.discriminator) == 11_033_281  # that of TGAN
+        assert weights(TGANODE(replace(config, start_widths=())).generator.temporal) == 10_100
+        equal = weights(TGANODE(replace(config, hidden=978)).generator.temporal)
+        assert abs(equal / 826_468 - 1) < 0.002  # as many as TGAN's own temporal generator has
+        assert weights(TGANSDE(TGANSDE.presets["paper"].config).generator.temporal) == 638_424 + 10_100
+        paper = MoCoGANODE.presets["paper"].config
+        assert (
+            weights(MoCoGANODE(replace(paper, start_widths=(), hidden=49)).generator.motion) == 1633
+        )  # a GRU of 16: 1632
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: build(TGANODE, temporal_widths=(4, 4)), "temporal_widths=.*an equation takes their place"),
+        (lambda: build(TGANODE, labels=("digit",), start_widths=()), "labels=.*Give start_widths"),
+        (lambda: build(TGANODE, duration=0.0), "duration=0.0"),
+        (lambda: build(TGANODE, step=0.0), "step=0.0"),
+        (lambda: build(TGANSDE, order=2), "order=2.*an equation with noise is of order 1"),
+        (lambda: build(MoCoGANSDE, adjoint=True), "adjoint=True.*take the model without noise"),
+        (lambda: build(MoCoGANODE, lasting=True), "lasting=True"),
+        (lambda: build(TGANODE).sample(2, frames=0), "frames=0: ask for 1 frame or more"),
+        (lambda: build(TGANODE).sample(2, frames=3, times=[1.0]), "give one of them"),
+        (lambda: build(MoCoGANODE).sample(2, times=[]), "one time or more"),
+        (lambda: build(TGANODE).sample(2, futures=2), "without noise each start has one future"),
+        (lambda: build(TGANSDE).sample(3, futures=2), "futures=2 of 3 clips: give a number that divides 3"),
+        (lambda: build(TGANSDE).sample(2, times=[-1.0, 0.0]), "cannot be walked back"),
+    ],
+)
+def test_mistakes_are_named_with_their_fix(make, message):
+    with pytest.raises(ArgumentError, match=message):
+        make()
