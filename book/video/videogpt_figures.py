@@ -332,6 +332,7 @@ def shipped(model: Model) -> dict[str, Any]:
         "tokens": codes[0].numel(),
         "reach": reach(model.tokenizer, codes),
         "unfinished": unfinished(model.tokenizer, codes),
+        "cut": cut(model.tokenizer, clips, codes),
         "looks": looks(model, codes),
     }
 
@@ -408,6 +409,14 @@ def unfinished(tokenizer: Model, codes: Tensor) -> dict[str, Any]:
     ax.set(xlabel="frames before the newest", ylabel="change still to come", ylim=(0, None))
     viz.save_figure(fig, OUT / "unfinished.png")
     return {"newest": longest[0].item(), "moment_before": longest[step].item() if len(longest) > step else None}
+
+
+def cut(tokenizer: Model, clips: Tensor, codes: Tensor) -> dict[str, Any]:
+    """Share of the codes of each moment that change when the clip is cut in half: the encoder looks ahead."""
+    kept = codes.shape[1] // 2
+    short = tokenizer.encode(clips[:, :, : clips.shape[2] // 2])
+    changed = (short != codes[:, :kept]).float().mean((0, 2, 3))  # (kept,)
+    return {"moments": kept, "first": changed[0].item(), "last": changed[-1].item()}
 
 
 def looks(model: Model, codes: Tensor) -> dict[str, Any]:
