@@ -1,10 +1,12 @@
 """Scaling laws: how a loss falls with the size of a model, of the data or of the budget. [kaplan2020scaling]
 
-symbol   variable   meaning
-N        sizes      parameters, clips, or multiply-adds
-L        losses     held-out loss at each size
-a        floor      what no size would go below, as far as these points can tell
-b, c     scale, exponent
+    symbol     variable   meaning
+    P          sizes      parameters, clips, or multiply-adds
+    L          losses     held-out loss at each size
+    L_inf      floor      what no size would go below, as far as these points can tell
+    b, alpha   scale, exponent
+
+Equation: book/video/videogpt.md.
 """
 
 import math
@@ -59,7 +61,7 @@ def fit_power_law(sizes: Sequence[float], losses: Sequence[float]) -> PowerLaw:
 
 
 def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """a and b, at least 0, of the best line y = a + b x, and its root-mean-square error."""
+    """Floor and scale, at least 0, of the best line y = floor + scale x, and its root-mean-square error."""
     slope = ((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum()
     options = [(y.mean() - slope * x.mean(), slope), (0.0, (x * y).sum() / (x * x).sum()), (y.mean(), 0.0)]
     tried = [(float(a), float(b), float(((a + b * x - y) ** 2).mean() ** 0.5)) for a, b in options if a >= 0 and b >= 0]
