@@ -132,6 +132,7 @@ ENTRIES = {
             "a content code for the whole clip, a motion code for each frame, and clips of any length",
             "video/temporal",
             "tulyakov2018mocogan",
+            ("cpu",),
         ),
         Entry(
             "tganv2",
