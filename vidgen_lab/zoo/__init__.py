@@ -140,6 +140,7 @@ ENTRIES = {
             "levels of growing size and falling frame rate, trained together; sampled at any length",
             "video/temporal",
             "saito2020tganv2",
+            ("cpu",),
         ),
         Entry(
             "videogpt-tokenizer",
