@@ -100,6 +100,8 @@ def test_the_content_half_is_constant_in_time_and_the_motion_half_is_not(config)
     still, moving = given.split([given.shape[2] - config.motion_dim, config.motion_dim], dim=2)
     digits = 10 if "digit" in config.labels else 0
     assert (still == still[:, :1]).all() and still.shape[2] == config.content_dim + config.categories + digits
+    drawn = torch.randn(4, config.content_dim, generator=rng())  # the first that `codes` draws
+    assert torch.equal(still[:, 0, : config.content_dim], drawn)
     assert ((moving[:, 1:] - moving[:, :-1]).abs().amax(2) > 1e-3).all()
 
 
@@ -228,6 +230,41 @@ def test_a_grey_clip_is_not_worth_nothing_to_critics_without_normalisation():
     assert model.image_discriminator(torch.zeros(1, 1, 16, 16)).abs().max() > 1e-3
 
 
+def test_both_critics_want_real_from_fake_and_the_generator_wants_both_to_be_wrong():
+    model, given = build(replace(TINY, video_frames=8, video_r1=0.0, image_r1=0.0)), batch()  # clips are seen whole
+
+    def costs(logits: torch.Tensor, real: bool) -> torch.Tensor:
+        return -nn.functional.logsigmoid(logits if real else -logits).mean()
+
+    def some(of: torch.Tensor, phase: str) -> torch.Tensor:
+        return model._some(of, Draw(0).at(phase))
+
+    codes = {phase.name: model._codes(given, Draw(0).at(phase.name))[0] for phase in model.phases}
+    video = {phase: model.generator(each) for phase, each in codes.items()}
+    real = some(given["video"].transpose(1, 2), "image_discriminator")
+    fake = model.generator.draw_frames(some(codes["image_discriminator"], "image_discriminator"))
+    own = some(video["generator"].transpose(1, 2), "generator")
+    expected = {
+        "video_discriminator": {
+            "real": costs(model.video_discriminator(given["video"])[0], True),
+            "fake": costs(model.video_discriminator(video["video_discriminator"])[0], False),
+        },
+        "image_discriminator": {
+            "real": costs(model.image_discriminator(real), True),
+            "fake": costs(model.image_discriminator(fake), False),
+        },
+        "generator": {
+            "video": costs(model.video_discriminator(video["generator"])[0], True),
+            "image": costs(model.image_discriminator(own), True),
+        },
+    }
+    for phase, terms in expected.items():
+        found = model(phase, given, Draw(0))
+        assert found.terms.keys() == terms.keys()
+        assert all(torch.allclose(found.terms[name], term, atol=1e-5) for name, term in terms.items()), phase
+        assert torch.allclose(found.total, sum(terms.values()), atol=1e-5)
+
+
 @ALL
 def test_each_phase_moves_its_own_network_and_every_parameter_of_it(config):
     model = build(config)
@@ -284,6 +321,11 @@ def test_the_critic_learns_the_categories_of_real_clips_and_the_generator_those_
     scores = model.video_discriminator(given["video"])[1]
     expected = -scores.log_softmax(1)[torch.arange(4), given["direction"]].mean()
     assert torch.allclose(terms[0]["category"], expected, atol=1e-6)
+    codes, asked = model._codes(given, Draw(0).at("generator"))
+    scores = model.video_discriminator(model.generator(codes))[1]
+    expected = -scores.log_softmax(1)[torch.arange(4), asked].mean()
+    assert (asked != given["direction"]).any()
+    assert torch.allclose(terms[2]["category"], expected, atol=1e-5)
 
 
 def test_the_category_stands_beside_the_content_and_reaches_the_clip():

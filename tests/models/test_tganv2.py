@@ -19,7 +19,7 @@ from vidgen_lab.models.tganv2 import (
     pool_levels,
     subsample,
 )
-from vidgen_lab.nn.labels import VALUES
+from vidgen_lab.nn.labels import VALUES, append
 from vidgen_lab.training.memory import predict_memory
 from vidgen_lab.zoo import load_model
 
@@ -140,6 +140,17 @@ def test_with_subsampling_off_the_training_path_is_inference_at_every_level(conf
         with model.inference():
             assert torch.equal(model.levels(latent, labels)[level - 1], sampled)
     assert torch.equal(sampled, model.sample(8, generator=rng()))  # the top level is what sampling draws
+
+
+def test_a_level_doubles_the_maps_that_the_one_below_passes_on_and_renders_its_own():
+    model, offsets = build(BOTH_WAYS).eval(), (1, 0)
+    generator, labels = model.generator, batch()
+    maps = generator.recurrent(generator.start(append(noise(), labels, ASKED.labels)).view(8, 6, 1, 1), 8)
+    for level, clips in enumerate(model.levels(noise(), labels, subsample=True, offsets=offsets)):
+        if level:
+            maps = maps[::2, :, offsets[level - 1] :: 2]
+        maps = generator.abstract[level](maps)
+        assert torch.equal(clips, generator.rendering[level](maps))
 
 
 def test_strides_of_one_leave_training_as_it_is_without_subsampling():
@@ -311,6 +322,11 @@ def test_each_level_has_a_discriminator_of_its_own_and_the_loss_is_the_mean_over
     terms = model("discriminator", labels, Draw(0, 1)).terms
     assert torch.allclose(terms["real"], nn.functional.softplus(-a).mean(), atol=1e-5)
     assert torch.allclose(terms["fake"], nn.functional.softplus(b).mean(), atol=1e-5)
+    draw = Draw(0, 1).at("generator")
+    latent, offsets = draw.uniform("latent", (8, 5), -1, 1), model._offsets("offset", draw)
+    fake = model.discriminator(model.levels(latent, labels, subsample=True, offsets=offsets), rows)
+    expected = nn.functional.softplus(-torch.cat(fake)).mean()
+    assert torch.allclose(model("generator", labels, Draw(0, 1)).terms["adversarial"], expected, atol=1e-5)
 
 
 class Linear(nn.Module):
