@@ -14,6 +14,8 @@ from vidgen_lab.models.latent_ode import (
     MoCoGANODEConfig,
     MoCoGANSDE,
     TGANODEConfig,
+    TGANv2ODE,
+    TGANv2ODEConfig,
 )
 
 TGAN_TINY = TGANODEConfig(
@@ -38,9 +40,29 @@ MOCOGAN_TINY = MoCoGANODEConfig(
     image_frames=2,
     step=1 / 28,
 )
-MODELS = {TGANODE: TGAN_TINY, TGANSDE: TGAN_TINY, MoCoGANODE: MOCOGAN_TINY, MoCoGANSDE: MOCOGAN_TINY}
+TGANV2_TINY = TGANv2ODEConfig(
+    frames=4,
+    size=16,
+    latent_dim=6,
+    base=4,
+    recurrent_width=6,
+    widths=(6, 4),
+    levels=2,
+    discriminator_widths=(4, 8),
+    time_strides=(2,),
+    batch_strides=(1,),
+    step=1 / 12,
+)
+MODELS = {
+    TGANODE: TGAN_TINY,
+    TGANSDE: TGAN_TINY,
+    MoCoGANODE: MOCOGAN_TINY,
+    MoCoGANSDE: MOCOGAN_TINY,
+    TGANv2ODE: TGANV2_TINY,
+}
 each_model = pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.name)
-each_ode = pytest.mark.parametrize("kind", [TGANODE, MoCoGANODE], ids=lambda kind: kind.name)
+each_ode = pytest.mark.parametrize("kind", [TGANODE, MoCoGANODE, TGANv2ODE], ids=lambda kind: kind.name)
+each_vector_ode = pytest.mark.parametrize("kind", [TGANODE, MoCoGANODE], ids=lambda kind: kind.name)
 each_sde = pytest.mark.parametrize("kind", [TGANSDE, MoCoGANSDE], ids=lambda kind: kind.name)
 
 
@@ -59,6 +81,8 @@ def clips(model: Model, rows: int = 3) -> dict[str, Tensor]:
 
 
 def dynamics(model: Model) -> nn.Module:
+    if isinstance(model, TGANv2ODE):
+        return model.generator.recurrent
     return model.generator.temporal if isinstance(model, TGANODE) else model.generator.motion
 
 
@@ -81,7 +105,8 @@ def test_frames_between_frames_leave_those_as_they_are(kind):
     model = build(kind)
     slow = model.sample(3, times=[0, 1, 2, 3], generator=rng())
     fast = model.sample(3, times=[k / 8 for k in range(25)], generator=rng())
-    torch.testing.assert_close(fast[:, :, ::8], slow, atol=1e-4, rtol=0)
+    near = 1e-3 if kind is TGANv2ODE else 1e-4  # a leaky ReLU has a kink, which finer steps meet elsewhere
+    torch.testing.assert_close(fast[:, :, ::8], slow, atol=near, rtol=0)
     assert (fast[:, :, 4] - fast[:, :, 0]).abs().max() > 1e-4
 
 
@@ -171,7 +196,7 @@ def test_same_seed_same_samples_also_after_saving(kind, tmp_path):
     assert torch.equal(model.sample(3, generator=rng()), copy.sample(3, generator=rng()))
 
 
-@each_ode
+@each_vector_ode
 @pytest.mark.parametrize("order, form", [(2, "published"), (3, "published"), (2, "textbook"), (3, "textbook")])
 def test_higher_orders_build_train_and_sample(kind, order, form):
     model = build(kind, order=order, form=form).train()
@@ -181,7 +206,7 @@ def test_higher_orders_build_train_and_sample(kind, order, form):
     assert model.sample(2, times=[-1, 0.5]).isfinite().all()
 
 
-@each_ode
+@each_vector_ode
 def test_the_adjoint_has_the_gradient_of_back_propagation(kind):
     slopes = []
     for adjoint in (False, True):
@@ -192,8 +217,37 @@ def test_the_adjoint_has_the_gradient_of_back_propagation(kind):
     torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-4, atol=1e-6)
 
 
+def test_the_map_equation_stands_in_tganv2_and_its_adjoint_has_the_gradient_of_back_propagation():
+    first, slopes = torch.randn(2, 6, 4, 4, generator=rng()).double(), []
+    for adjoint in (False, True):
+        flow = build(TGANv2ODE, adjoint=adjoint, step=1 / 300).double().generator.recurrent
+        path = flow(first, 4)
+        assert path.shape == (2, 6, 4, 4, 4) and torch.equal(path[:, :, 0], first)
+        slopes.append(torch.autograd.grad(path.square().sum(), flow.equation.f[0].weight)[0])
+    torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-3, atol=1e-3)
+
+
+def test_each_level_of_tganv2_is_asked_at_the_same_times():
+    model = build(TGANv2ODE)
+    low, high = (model.sample(2, level=level, times=[0.5, 1.0, 2.5], generator=rng()) for level in (1, 2))
+    assert low.shape == (2, 1, 3, 8, 8) and high.shape == (2, 1, 3, 16, 16)
+
+
+@each_model
+def test_in_bf16_the_path_keeps_its_digits(kind):
+    model = build(kind).eval()
+    seen = []
+    dynamics(model).equation.f.register_forward_hook(lambda layer, given, made: seen.append(made.dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model("generator", clips(model), Draw(0))
+    assert set(seen) == {torch.float32}
+
+
 def test_paper_presets_have_the_published_parameter_counts():
     with torch.device("meta"):
+        tganv2 = TGANv2ODE(TGANv2ODE.presets["paper"].config)
+        assert weights(tganv2.generator) == 21_969_100 and weights(tganv2.generator.recurrent) == 9_438_208
+        assert weights(tganv2.discriminator) == 116_077_060  # that of TGANv2
         config = TGANODE.presets["paper"].config
         for order, count in ((1, 638_424), (2, 658_624), (3, 668_724)):
             model = TGANODE(replace(config, order=order))
@@ -219,6 +273,12 @@ def test_paper_presets_have_the_published_parameter_counts():
         (lambda: build(TGANSDE, order=2), "order=2.*an equation with noise is of order 1"),
         (lambda: build(MoCoGANSDE, adjoint=True), "adjoint=True.*take the model without noise"),
         (lambda: build(MoCoGANODE, lasting=True), "lasting=True"),
+        (lambda: build(TGANv2ODE, forget_bias=1.0), "forget_bias=1.0: there are no gates here"),
+        (lambda: build(TGANv2ODE, duration=-1.0), "duration=-1.0"),
+        (lambda: build(TGANv2ODE).sample(2, level=3), "level=3: this TGANv2 has levels 1 to 2"),
+        (lambda: build(TGANv2ODE, forget_bias=1.0), "forget_bias=1.0: there are no gates here"),
+        (lambda: build(TGANv2ODE, duration=-1.0), "duration=-1.0"),
+        (lambda: build(TGANv2ODE).sample(2, level=3), "level=3: this TGANv2 has levels 1 to 2"),
         (lambda: build(TGANODE).sample(2, frames=0), "frames=0: ask for 1 frame or more"),
         (lambda: build(TGANODE).sample(2, frames=3, times=[1.0]), "give one of them"),
         (lambda: build(MoCoGANODE).sample(2, times=[]), "one time or more"),

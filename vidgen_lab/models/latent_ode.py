@@ -1,8 +1,8 @@
-"""TGAN and MoCoGAN in continuous time: a differential equation moves the latent. [gordon2021latent]
+"""TGAN, MoCoGAN and TGANv2 in continuous time: a differential equation moves the latent. [gordon2021latent]
 
-What made a latent for each frame, a stack of transposed convolutions in TGAN and a recurrent network in MoCoGAN, gives
-way to an equation. A small network makes its start of the noise; frame k stands at time k; all else stays. So a clip
-can be asked for at any times: between frames, after the last one, and before the first one where there is no noise.
+What made a latent for each frame, a stack of transposed convolutions in TGAN and a recurrent network in the others,
+gives way to an equation. A small network makes its start of the noise; frame k stands at time k; all else stays. So a
+clip can be asked for at any times: between frames, after the last one and, without noise, before the first one.
 
     symbol   name     shape            meaning
     z        latent   (B, Z)           noise, as in the model without an equation
@@ -12,7 +12,7 @@ can be asked for at any times: between frames, after the last one, and before th
     n_k      noise    (B, K, Z)        standard normal, one set for each step of an equation with noise
     t        times    (T,)             in frames of a training clip, the first at 0
 
-Four models: `tgan-ode`, `tgan-sde`, `mocogan-ode`, `mocogan-sde`.
+Five models: `tgan-ode`, `tgan-sde`, `mocogan-ode`, `mocogan-sde`, and `tganv2-ode`, whose latent is a feature map.
 
 Differs from the paper: gradients go back through the steps, where the paper takes the adjoint, unless `adjoint` is set.
 The noise is drawn by the model, so the same latent with the same noise is the same clip. All weights before and in the
@@ -21,8 +21,8 @@ Chapter: book/video/continuous.md.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 from math import sqrt
 from typing import Any, ClassVar, NamedTuple
 
@@ -40,9 +40,9 @@ from vidgen_lab.core import (
     Recipe,
     latent_normal,
 )
-from vidgen_lab.models import mocogan, tgan
+from vidgen_lab.models import mocogan, tgan, tganv2
 from vidgen_lab.nn.conv3d import check_shape, faster_memory
-from vidgen_lab.nn.dynamics import ODE, SDE, Form, vector_field
+from vidgen_lab.nn.dynamics import ODE, SDE, Form, map_field, vector_field
 from vidgen_lab.nn.initialise import initialise
 from vidgen_lab.nn.labels import append, complete, count_values
 
@@ -129,12 +129,13 @@ class Dynamics(nn.Module):
 
     def forward(self, source: Tensor, times: Sequence[float], noise: Tensor | None = None) -> Tensor:
         """`noise (B, K, Z)`: for an equation with noise, `noise_steps(times)` sets or more."""
-        start, moments = self.start(source), self.moments(times)
-        if isinstance(self.equation, SDE):
-            return self.equation(start, moments, noise)
-        if self.encoders:
-            start = torch.stack([encoder(start) for encoder in self.encoders])
-        return self.equation(start, moments)
+        with torch.autocast(source.device.type, enabled=False):  # many small steps need more digits than bf16 keeps
+            start, moments = self.start(source), self.moments(times)
+            if isinstance(self.equation, SDE):
+                return self.equation(start, moments, noise)
+            if self.encoders:
+                start = torch.stack([encoder(start) for encoder in self.encoders])
+            return self.equation(start, moments)
 
     def moments(self, times: Sequence[float]) -> list[float]:
         """Times in frames to those of the equation."""
@@ -275,10 +276,9 @@ class MoCoGANGenerator(mocogan.Generator):
 
     def path(self, start: Tensor, times: Sequence[float], noise: Tensor, labels: Batch | None = None) -> Tensor:
         """`(B, M)`, times in frames and `(B, K, M)` to motion codes `(B, T, M)`. Labels of motion shift the start."""
-        with torch.autocast(start.device.type, enabled=False):  # a position needs more digits than bf16 keeps
-            if self.motion_labels:
-                start = start + self.shift(append(start[:, :0], labels, self.motion_labels))
-            return self.motion(start, times, noise)
+        if self.motion_labels:
+            start = start + self.shift(append(start[:, :0], labels, self.motion_labels))
+        return self.motion(start, times, noise)
 
 
 class MoCoGANODE(mocogan.MoCoGAN):
@@ -335,6 +335,72 @@ class MoCoGANSDE(MoCoGANODE):
 
     name = "mocogan-sde"
     random = True
+
+
+# TGANv2
+
+
+@dataclass(frozen=True)
+class TGANv2ODEConfig(tganv2.TGANv2Config):
+    """Sizes. As TGANv2's, with an equation over maps in place of the recurrent network."""
+
+    forget_bias: float = 0.0
+    duration: float = 1.0  # time of the equation that passes from the first frame of a training clip to its last
+    step: float = 1 / 15  # of the solver, in the same time
+    adjoint: bool = False  # gradients by a second equation
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.duration > 0:
+            raise ArgumentError(f"duration={self.duration}: give a length of time above 0.")
+        if self.forget_bias:
+            raise ArgumentError(f"forget_bias={self.forget_bias}: there are no gates here. Leave it out.")
+
+
+class MapDynamics(nn.Module):
+    """A first map to maps at times in frames, or at frames 0 to n - 1: `(B, R, s, s) -> (B, R, T, s, s)`."""
+
+    def __init__(self, config: TGANv2ODEConfig) -> None:
+        super().__init__()
+        self.pace = config.duration / max(1, config.frames - 1)
+        self.equation = ODE(map_field(config.recurrent_width), step=config.step, adjoint=config.adjoint)
+
+    def forward(self, first: Tensor, times: int | Sequence[float]) -> Tensor:
+        moments = range(times) if isinstance(times, int) else times
+        with torch.autocast(first.device.type, enabled=False):
+            first = first.to(self.equation.f[0].weight.dtype)
+            return self.equation(first, [self.pace * float(t) for t in moments]).transpose(1, 2)
+
+
+class TGANv2ODE(tganv2.TGANv2):
+    """TGANv2 with an ordinary differential equation over maps in place of its recurrent network."""
+
+    name = "tganv2-ode"
+
+    def __init__(self, config: TGANv2ODEConfig, recipe: Recipe | None = None) -> None:
+        super().__init__(config, recipe)
+        self.generator.recurrent = MapDynamics(config)
+        faster_memory(self.generator)
+
+    def _sample(
+        self,
+        n: int,
+        frames: int | None,
+        condition: Batch,
+        generator: torch.Generator | None,
+        *,
+        level: int | None = None,
+        times: Sequence[float] | None = None,
+    ) -> Tensor:
+        """Clips at any times, in frames; level 1, 2, ...: as that level renders them, smaller."""
+        config, moments = self.config, asked_times(frames, times, self.config.frames)
+        level = config.levels if level is None else level
+        if not 1 <= level <= config.levels:
+            raise ArgumentError(f"level={level}: this TGANv2 has levels 1 to {config.levels}.")
+        latent = 2 * torch.rand(n, config.latent_dim, generator=generator) - 1
+        labels = complete(condition, n, config.labels, self.device, generator)
+        maps = self.generator.maps(latent.to(self.device), labels, moments, None)
+        return self.generator.rendering[level - 1](next(islice(maps, level - 1, None)))
 
 
 _FILMS = DataConfig("films", size=64, frames=16)
@@ -398,5 +464,34 @@ def _mocogan(random: bool) -> dict[str, Preset]:
     }
 
 
+def _tganv2() -> dict[str, Preset]:
+    published = tganv2.TGANv2.presets["paper"]
+    config = TGANv2ODEConfig(
+        size=192,
+        channels=3,
+        latent_dim=256,
+        base=3,
+        recurrent_width=1024,
+        start_gain=1.0,
+        widths=(512, 256, 128, 64, 32, 32),
+        discriminator_widths=(64, 128, 256, 512, 1024),
+        gamma=0.5,
+        penalty_every=1,
+    )
+    adam = {
+        phase.name: Optimizer(lr=1e-3, betas=(0.5, 0.99), schedule="linear", final_lr=2e-4)
+        for phase in TGANv2ODE.phases
+    }
+    return {
+        "paper": Preset(config, replace(published.recipe, batch_size=32), note=_PAPER),
+        "ci": Preset(
+            TGANv2ODEConfig(),
+            Recipe(_DIGITS, batch_size=16, steps=130, optimizers=adam, ema_decay=0.999),
+            note=_SMALL,
+        ),
+    }
+
+
+TGANv2ODE.presets = _tganv2()
 TGANODE.presets, TGANSDE.presets = _tgan(random=False), _tgan(random=True)
 MoCoGANODE.presets, MoCoGANSDE.presets = _mocogan(random=False), _mocogan(random=True)
