@@ -459,6 +459,9 @@ def test_mistakes_are_named_with_their_fix():
             replace(TINY, **changes)
     with pytest.raises(ArgumentError, match="offset=2: with stride=2 a clip begins at frame 0 to 1"):
         build().levels(noise(), subsample=True, offsets=(2, 0))
+    for given in ({"offsets": (0, 0)}, {"offsets": (0,), "subsample": True}):
+        with pytest.raises(ArgumentError, match=r"offsets=\(0,.*: give 2 with subsample=True, or none"):
+            build().levels(noise(), **given)
     with pytest.raises(ArgumentError, match="frames=0: ask for 1 frame or more"):
         build().sample(2, frames=0)
     with pytest.raises(ArgumentError, match="level=4: this TGANv2 has levels 1 to 3"):

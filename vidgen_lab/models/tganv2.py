@@ -367,10 +367,16 @@ class TGANv2(Model):
 
         Returns:
             `(B_k, C, T_k, S_k, S_k)` for each level, in [-1, 1].
+
+        Raises:
+            ArgumentError: offsets without subsampling, not one for each layer, or beyond its stride.
         """
-        if subsample and offsets is None:
-            offsets = [0] * (self.config.levels - 1)
-        return self.generator(latent, labels, offsets if subsample else None)
+        layers = self.config.levels - 1
+        if offsets is not None and not (subsample and len(offsets) == layers):
+            raise ArgumentError(
+                f"offsets={tuple(offsets)} with subsample={subsample}: give {layers} with subsample=True, or none."
+            )
+        return self.generator(latent, labels, offsets or [0] * layers if subsample else None)
 
     def discriminator_loss(self, batch: Batch, draw: Draw) -> Losses:
         config, (real, labels) = self.config, self._real(batch)
