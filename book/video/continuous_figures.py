@@ -23,7 +23,9 @@ from vidgen_lab.core.manifest import command_line, environment
 from vidgen_lab.data import load_digits, to_float
 from vidgen_lab.nn.dynamics import ODE, SDE, brownian, halve_steps, map_field, vector_field
 from vidgen_lab.training.state import read_json, write_json
+from vidgen_lab.viz.arrays import frames_of
 from vidgen_lab.viz.figures import COLORS, FAKE, INK, REAL
+from vidgen_lab.viz.files import mp4_bytes, write_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "book" / "_static" / "continuous"
@@ -83,7 +85,7 @@ def between() -> dict[str, Any]:
     faded = interpolate(given, size=(len(fine), 64, 64), mode="trilinear", align_corners=True)
     clips = torch.cat([held, faded, asked])[:, :, :-1]  # the last frame is the first again
     twice = interpolate(clips.repeat(1, 1, 2, 1, 1), scale_factor=(1, 3, 3), mode="nearest")
-    viz.save(twice, OUT / "between.mp4", fps=24)
+    write_bytes(OUT / "between.mp4", mp4_bytes(frames_of(twice, columns=3), fps=24))
     viz.save(clips[:, :, : FINER + 1 : 2].repeat_interleave(2, 3).repeat_interleave(2, 4), OUT / "between.png")
     return {"between": {"frames": frames, "finer": FINER}}
 
