@@ -1,12 +1,12 @@
 """Figures and clips of chapter 5, and the numbers that its text quotes.
 
     python book/video/temporal_figures.py          all of them, about two minutes on one CPU thread
-    python book/video/temporal_figures.py plane    only those named: walks, plane, forgetting, mocogan, tganv2,
-                                                   costs, memory, samples
+    python book/video/temporal_figures.py plane    only those named: walks, plane, forgetting, mocogan, carried,
+                                                   tganv2, costs, memory, samples
 
-Writes book/_static/temporal/ and results/temporal-figures.json. `walks`, `mocogan`, `tganv2` and `samples` use weights
-that ship with the package. The pictures of failures and of long clips come from results/temporal_failures.py and
-results/temporal_long.py.
+Writes book/_static/temporal/ and results/temporal-figures.json. `walks`, `mocogan`, `carried`, `tganv2` and `samples`
+use weights that ship with the package. The pictures of failures and of long clips come from
+results/temporal_failures.py and results/temporal_long.py.
 """
 
 import argparse
@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "book" / "_static" / "temporal"
 RESULTS = ROOT / "results" / "temporal-figures.json"
 DRAWN, CONTENTS, MOTIONS = 30, 5, 6  # contents and motions that are drawn; rows and columns of the grid of swaps
+SAME = 12  # contents and motions of each digit in `carried`
 SEEDS, FRAMES = 5, 33  # of `forgetting`: fresh networks, and how far their paths are followed
 OFFSETS = [1, 0, 1]  # first frames that the subsampling layers of `flow` keep
 MODELS = ("tgan", "mocogan", "tganv2")
@@ -112,7 +113,7 @@ def forgetting() -> dict[str, Any]:
             net = create_model("mocogan", "ci", seed=seed, motion_dim=64, lasting=lasting).generator
             starts = torch.randn(2, 50, 64, generator=rng(seed))
             curves[label].append(apart(*(net.motion_codes(start, torch.zeros(50, FRAMES, 64)) for start in starts)))
-    for label, bias in (("ConvLSTM, forget bias 0", 0.0), ("ConvLSTM, forget bias 2", 2.0)):
+    for label, bias in (("ConvLSTM, forget bias 0", 0.0), ("ConvLSTM, forget bias 3", 3.0)):
         curves[label] = []
         for seed in range(SEEDS):
             net = create_model("tganv2", "ci", seed=seed, forget_bias=bias).generator.recurrent
@@ -185,6 +186,33 @@ def mocogan() -> dict[str, Any]:
     orbits(model)
     hits = {name: (read[name] == motion[name]).float().mean().item() for name in ("direction", "speed")}
     return {"kept": {"drawn": DRAWN, "clips": len(clips), "digit": right.mean().item(), **hits}}
+
+
+def carried() -> dict[str, Any]:
+    """What no label says, within each digit: shares of its variance that go with the content, and with the motion."""
+    model, sums = load_pretrained("mocogan"), []
+    for digit in range(10):
+        content, motion = parts(model, SAME, 100 + digit), parts(model, SAME, 200 + digit)
+        content["digit"] = torch.full((SAME,), digit)
+        spread = looks(swapped(model, content, motion)).view(4, SAME, SAME)
+        spread -= spread.mean((1, 2), keepdim=True)
+        by = [SAME * spread.mean(axis).square().sum(1) for axis in (2, 1)]  # of the contents, of the motions
+        sums.append(torch.stack([*by, spread.square().sum((1, 2))]))
+    slant, ink, x, y = torch.stack(sums).sum(0).T  # (3,) each
+    found = {"slant": slant, "ink": ink, "place": x + y}
+    shares = {key: {"content": (a / c).item(), "motion": (b / c).item()} for key, (a, b, c) in found.items()}
+    return {"carried": {"clips": 10 * SAME**2, "drawn": SAME, **shares}}
+
+
+def looks(clips: Tensor) -> Tensor:
+    """Slant and ink of the digit, means over the frames, and where it is in frame 0: `(N, 1, T, S, S) -> (4, N)`."""
+    ink = ((clips[:, 0] + 1) / 2).clamp_min(1e-6)  # (N, T, S, S)
+    place = torch.arange(clips.shape[-1], dtype=ink.dtype)
+    mass = ink.sum((2, 3))
+    x, y = ((ink.sum(axis) * place).sum(2) / mass for axis in (2, 3))  # (N, T)
+    right, down = place - x[..., None, None], (place - y[..., None])[..., None]
+    slant = (ink * right * down).sum((2, 3)) / (ink * down.square()).sum((2, 3))  # pixels to the right for one down
+    return torch.stack([slant.mean(1), mass.mean(1), x[:, 0], y[:, 0]])
 
 
 def orbits(model: Model) -> None:
@@ -395,6 +423,7 @@ PARTS = {
     "plane": plane,
     "forgetting": forgetting,
     "mocogan": mocogan,
+    "carried": carried,
     "tganv2": tganv2,
     "costs": costs,
     "memory": memory,
