@@ -30,7 +30,7 @@ def append(latent: Tensor, labels: Batch | None, names: Sequence[str]) -> Tensor
 
 
 def asked(outputs: Tensor, labels: Batch | None, names: Sequence[str]) -> Tensor:
-    """Sum of a critic's outputs for the asked values: `(B, count_values) -> (B,)`. miyato2018cgans, eq. 4"""
+    """Sum of a critic's outputs for the asked values: `(B, count_values) -> (B,)`. miyato2018cgans"""
     logits = outputs.new_zeros(len(outputs))
     for name, values in zip(names, outputs.split([VALUES[name] for name in names], dim=1), strict=True):
         logits = logits + values.gather(1, labels[name][:, None])[:, 0]
