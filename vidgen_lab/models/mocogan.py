@@ -11,7 +11,7 @@ itself, so a clip can have any length. One discriminator sees clips, another see
     e_t      noise                    (B, T, M)        normal noise, fresh at each frame
              labels                   (B,) each        digit, direction, speed, if `labels` names them
     z_M,t    motion                   (B, T, M)        states of the recurrent network (GRU)
-    z_t      codes                    (B, T, Z+K+M)    content, category and motion, side by side
+    z_t      codes                    (B, T, Z+K+M)    content, what it is asked to be, and motion
     G(z)     generator                (B, C, T, S, S)  each code to a frame, in [-1, 1]
     a_V(x)   video_logits             (B,)             of the critic of clips
     a_I(x)   image_logits             (B k, h, w)      of the critic of frames: one logit for each patch
@@ -149,8 +149,8 @@ class MoCoGANConfig:
 def make_lasting(motion: nn.GRU) -> None:
     """Lets the state of a fresh recurrent network last, in place. As torch makes it, it forgets its start in 4 frames.
 
-    The update gates begin almost closed, so that the state changes by an eighth or so at a frame. What it changes to is
-    the state turned in space and stretched: it moves on and neither dies out nor comes to rest.
+    The update gates begin almost closed: an eighth of the state is replaced at a frame. What replaces it is the state
+    turned by a random rotation and stretched, so that it moves on and neither dies out nor comes to rest.
     """
     dim = motion.hidden_size
     with torch.no_grad():
