@@ -23,8 +23,8 @@ from vidgen_lab import create_model, load_model, load_pretrained, viz
 from vidgen_lab.core import Model, count_parameters
 from vidgen_lab.core.manifest import command_line, environment
 from vidgen_lab.data import MovingDigits
-from vidgen_lab.models.videogpt import AxialAttention, Positions
-from vidgen_lab.nn.transformer import Attention, sharpen
+from vidgen_lab.models.videogpt import AxialAttention
+from vidgen_lab.nn.transformer import Attention, Positions, sharpen
 from vidgen_lab.training.state import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
