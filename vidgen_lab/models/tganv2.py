@@ -21,8 +21,8 @@ Sum and mean: the published penalty is lambda times the sum of the squared slope
 eq. (gan-r1) is gamma/2 times their mean; the two are equal for gamma = 2 lambda N with N clips. So the same lambda is
 twice as strong in twice the batch. `gamma` here is lambda; on several processes, N counts the clips of one.
 
-Differs from the paper: a pooling leaves an axis of size 1 as it is, where the public code pads it and makes it grow. The
-1x1x1 convolution of a shortcut stands where the maps are smaller, after pooling and before doubling: the same where
+Differs from the paper: a pooling leaves an axis of size 1 as it is, where the public code pads it and makes it grow.
+The 1x1x1 convolution of a shortcut stands where the maps are smaller, after pooling and before doubling: the same where
 sides are even, and cheaper. The discriminator moves first, and each phase draws its own noise; all real clips of a
 batch keep the same frames. The presets for digits are narrow, start with larger first maps (`start_gain`) and open
 forget gates (`forget_bias`), take labels (`labels`, [miyato2018cgans]), lazy penalties (`penalty_every`) and averaged
