@@ -157,6 +157,27 @@ ENTRIES = {
             "yan2021videogpt",
         ),
         Entry(
+            "fusion-tokenizer",
+            "vidgen_lab.models.fusion:FusionTokenizer",
+            "clips to codes and back, a moment of a few frames at a time",
+            "video/fusion",
+            "vandenoord2017vqvae",
+        ),
+        Entry(
+            "fusion",
+            "vidgen_lab.models.fusion:Fusion",
+            "a caption, given frames, or both, joined by attention, become a clip",
+            "video/fusion",
+            "mittal2017syncdraw",
+        ),
+        Entry(
+            "clip-mini",
+            "vidgen_lab.models.clip_mini:ClipMini",
+            "clips and captions as vectors that can be compared: retrieval, and a score of fit",
+            "video/fusion",
+            "radford2021clip",
+        ),
+        Entry(
             "digits-2d",
             "vidgen_lab.models.digits2d:Digits2d",
             "a digit classifier; its class probabilities and features measure image generators",
