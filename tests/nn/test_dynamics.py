@@ -240,6 +240,20 @@ def test_the_steps_are_those_of_torchdiffeq(solver, settings):
     torch.testing.assert_close(ODE(f, solver=solver, **settings)(x, times), theirs)
 
 
+@pytest.mark.parametrize("adjoint", [False, True])
+def test_mixed_precision_leaves_paths_and_their_gradients_as_they_are(adjoint):
+    f, g, x, noise = learned(), learned(seed=1), normal(4, 6), normal(4, 16, 6, seed=2)
+    ode = ODE(f, step=1 / 16, adjoint=adjoint)
+    sde = SDE(f, g, step=1 / 16, calculus="stratonovich", adjoint=adjoint)
+    for walk in (lambda: ode(x, [0.5, 1.0]), lambda: sde(x, [0.5, 1.0], noise)):
+        plain = walk()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mixed = walk()
+        assert torch.equal(mixed, plain)
+        assert torch.equal(slopes(mixed, f[0].weight), slopes(plain, f[0].weight))
+    assert ode(x.bfloat16(), [1.0]).dtype == torch.float32
+
+
 def test_paths_can_be_shaped_without_numbers():
     with torch.device("meta"):
         assert ODE(map_field(4), step=1 / 15)(torch.empty(2, 4, 3, 3), [0.0, 1.0]).shape == (2, 2, 4, 3, 3)

@@ -129,13 +129,12 @@ class Dynamics(nn.Module):
 
     def forward(self, source: Tensor, times: Sequence[float], noise: Tensor | None = None) -> Tensor:
         """`noise (B, K, Z)`: for an equation with noise, `noise_steps(times)` sets or more."""
-        with torch.autocast(source.device.type, enabled=False):  # many small steps need more digits than bf16 keeps
-            start, moments = self.start(source), self.moments(times)
-            if isinstance(self.equation, SDE):
-                return self.equation(start, moments, noise)
-            if self.encoders:
-                start = torch.stack([encoder(start) for encoder in self.encoders])
-            return self.equation(start, moments)
+        start, moments = self.start(source), self.moments(times)
+        if isinstance(self.equation, SDE):
+            return self.equation(start, moments, noise)
+        if self.encoders:
+            start = torch.stack([encoder(start) for encoder in self.encoders])
+        return self.equation(start, moments)
 
     def moments(self, times: Sequence[float]) -> list[float]:
         """Times in frames to those of the equation."""
@@ -367,9 +366,7 @@ class MapDynamics(nn.Module):
 
     def forward(self, first: Tensor, times: int | Sequence[float]) -> Tensor:
         moments = range(times) if isinstance(times, int) else times
-        with torch.autocast(first.device.type, enabled=False):
-            first = first.to(self.equation.f[0].weight.dtype)
-            return self.equation(first, [self.pace * float(t) for t in moments]).transpose(1, 2)
+        return self.equation(first, [self.pace * float(t) for t in moments]).transpose(1, 2)
 
 
 class TGANv2ODE(tganv2.TGANv2):

@@ -11,13 +11,14 @@
     W(t)        brownian      (B, K + 1, ...)     the Brownian path that they make
 
 The start is the state at time 0. The path is asked for at any times; f and g know no clock, so a path that was walked
-for a while goes on as a fresh one would from there.
+for a while goes on as a fresh one would from there. Paths are walked in float32 also where mixed precision is on.
 
 Fixed steps are written out here. Adaptive steps and the adjoint are torchdiffeq's, the stochastic adjoint torchsde's.
 Chapter: book/video/continuous.md.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from math import ceil, isfinite, sqrt
 from typing import Literal, get_args
@@ -120,7 +121,7 @@ class ODE(nn.Module):
 
     def states(self, start: Tensor, times: Times) -> Tensor:
         """The path with its derivatives, `(n, B, T, ...)`. From its last moment, `states[:, :, -1]`, it can go on."""
-        moments = _moments(times)
+        moments, start = _moments(times), _in_full(start)
         if self.order == 1:
             start = start[None]
         elif len(start) != self.order:
@@ -131,9 +132,10 @@ class ODE(nn.Module):
         before = sorted({t for t in moments if t < 0}, reverse=True)
         after = sorted({t for t in moments if t > 0})
         found = {0.0: start}
-        for leg in (before, after):
-            if leg:
-                found |= zip(leg, self._walk(start, [0.0, *leg]), strict=True)  # eq. (ode-flow)
+        with _full_precision(start):
+            for leg in (before, after):
+                if leg:
+                    found |= zip(leg, self._walk(start, [0.0, *leg]), strict=True)  # eq. (ode-flow)
         return torch.stack([found[t] for t in moments], dim=2)
 
     def derivative(self, states: Tensor) -> Tensor:
@@ -242,7 +244,8 @@ class SDE(nn.Module):
         lower = [int(tick + SLACK) for tick in ticks]
         upper = [low + (tick - low > SLACK) for low, tick in zip(lower, ticks, strict=True)]
         walk = self._walk_backwards_too if self.adjoint else self._walk
-        found = walk(start, sorted({0, *lower, *upper}), noise)
+        with _full_precision(start):
+            found = walk(_in_full(start), sorted({0, *lower, *upper}), _in_full(noise))
         path = [
             found[low] if low == high else torch.lerp(found[low], found[high], tick - low)
             for low, high, tick in zip(lower, upper, ticks, strict=True)
@@ -369,6 +372,16 @@ def _same_shape(name: str, field: Field, x: Tensor) -> Tensor:
     if made.shape != x.shape:
         raise ArgumentError(f"{name} made {tuple(made.shape)} of a state {tuple(x.shape)}; it must give as much.")
     return made
+
+
+def _in_full(x: Tensor) -> Tensor:
+    """Half precision to float32; others as they are."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def _full_precision(x: Tensor) -> AbstractContextManager:
+    """Without mixed precision: many small steps need more digits than 16 bits keep. The meta device has none."""
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 def _moments(times: Times) -> list[float]:
