@@ -125,6 +125,7 @@ ENTRIES = {
             "a temporal generator makes a latent for each frame, an image generator draws it; a clipped critic",
             "video/temporal",
             "saito2017tgan",
+            ("cpu",),
         ),
         Entry(
             "mocogan",
