@@ -17,6 +17,7 @@ from vidgen_lab.models.latent_ode import (
     TGANv2ODE,
     TGANv2ODEConfig,
 )
+from vidgen_lab.training.memory import predict_memory
 
 TGAN_TINY = TGANODEConfig(
     frames=4,
@@ -241,6 +242,13 @@ def test_in_bf16_the_path_keeps_its_digits(kind):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         model("generator", clips(model), Draw(0))
     assert set(seen) == {torch.float32}
+
+
+@each_model
+def test_the_memory_of_a_step_is_predicted_without_a_number_computed(kind):
+    model = kind(MODELS[kind], kind.presets["ci"].recipe)
+    shapes = {"video": torch.empty(3, *model.config.shape, device="meta")}
+    assert predict_memory(model, shapes).activations > 3 * 4 * model.config.frames * model.config.size**2
 
 
 def test_paper_presets_have_the_published_parameter_counts():

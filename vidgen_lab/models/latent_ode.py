@@ -483,7 +483,7 @@ def _tganv2() -> dict[str, Preset]:
         "paper": Preset(config, replace(published.recipe, batch_size=32), note=_PAPER),
         "ci": Preset(
             TGANv2ODEConfig(),
-            Recipe(_DIGITS, batch_size=16, steps=130, optimizers=adam, ema_decay=0.999),
+            Recipe(_DIGITS, batch_size=16, steps=120, optimizers=adam, ema_decay=0.999),
             note=_SMALL,
         ),
     }

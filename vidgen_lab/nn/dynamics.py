@@ -46,10 +46,10 @@ def euler_step(f: Field, x: Tensor, h: float) -> Tensor:
 def rk4_step(f: Field, x: Tensor, h: float) -> Tensor:
     """Along a mean of four slopes, by the rule of three eighths. Its error over a fixed time falls as h^4."""
     k1 = f(x)
-    k2 = f(x + h * k1 / 3)
+    k2 = f(x + (h / 3) * k1)
     k3 = f(x + h * (k2 - k1 / 3))
     k4 = f(x + h * (k1 - k2 + k3))
-    return x + h * (k1 + 3 * (k2 + k3) + k4) / 8  # eq. (ode-rk4)
+    return x + (h / 8) * (k1 + 3 * (k2 + k3) + k4)  # eq. (ode-rk4)
 
 
 STEPS = {"euler": euler_step, "rk4": rk4_step}
@@ -140,14 +140,15 @@ class ODE(nn.Module):
 
     def derivative(self, states: Tensor) -> Tensor:
         """d/dt of a state and its derivatives, `(n, B, ...) -> (n, B, ...)`: each is the next one, the last is f."""
-        known = torch.cat(list(states), dim=1) if self.form == "textbook" else states[-1]
+        parts = states.unbind()
+        known = torch.cat(parts, dim=1) if self.form == "textbook" else parts[-1]
         highest = self.f(known)  # eq. (ode-published), eq. (ode-textbook)
         if highest.shape != states.shape[1:]:
             raise ArgumentError(
                 f"f made {tuple(highest.shape)} of {tuple(known.shape)}; the state is {tuple(states.shape[1:])}, and f "
                 "must give as much."
             )
-        return torch.cat([states[1:], highest[None]])  # eq. (ode-system)
+        return torch.stack([*parts[1:], highest])  # eq. (ode-system)
 
     def _walk(self, start: Tensor, times: list[float]) -> Iterable[Tensor]:
         """The states at all times but the first, at which the start is. The times go one way."""
