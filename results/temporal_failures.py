@@ -82,8 +82,8 @@ def clipping() -> dict[str, Any]:
         3,
         alt="Three graphs, with and without clipping. Left, the gap that the critic reports: with clipping it stays "
         "low, without it climbs by orders of magnitude. Middle, the largest singular value of its kernels: at most a "
-        "little above 1, or ever larger. Right, all singular values of the third kernel: with clipping none is above "
-        "1, without seven are.",
+        "little above 1, or ever larger. Right, all singular values of the third kernel: with clipping none is much "
+        "above 1, without several are.",
         width=8.4,
         height=3.0,
     )
