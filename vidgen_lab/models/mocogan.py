@@ -147,10 +147,11 @@ class MoCoGANConfig:
 
 
 def make_lasting(motion: nn.GRU) -> None:
-    """Lets the state of a fresh recurrent network last, in place. As torch makes it, it forgets its start in 4 frames.
+    """Lets the state of a fresh recurrent network last, in place.
 
-    The update gates begin almost closed: an eighth of the state is replaced at a frame. What replaces it is the state
-    turned by a random rotation and stretched, so that it moves on and neither dies out nor comes to rest.
+    As torch makes it, more than a third of what the start decides is lost at each frame. Here the update gates begin
+    almost closed: an eighth of the state is replaced at a frame. What replaces it is the state turned by a random
+    orthogonal matrix and stretched, so that it moves on and neither dies out nor comes to rest.
     """
     dim = motion.hidden_size
     with torch.no_grad():

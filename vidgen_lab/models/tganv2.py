@@ -19,8 +19,8 @@ out.
 
 Sum and mean: the published penalty is lambda times the sum of the squared slopes over the clips of a batch. That of
 eq. (gan-r1) is gamma/2 times their mean; the two are equal for gamma = 2 lambda N with N clips. So the same lambda is
-twice as strong in twice the batch; and with L levels of N clips it is L times as strong beside the game, which is a mean
-over all logits. `gamma` here is lambda; on several processes, N counts the clips of one.
+twice as strong in twice the batch; and with L levels of N clips it is L times as strong beside the game, which is a
+mean over all logits. `gamma` here is lambda; on several processes, N counts the clips of one.
 
 Differs from the paper: a pooling leaves an axis of size 1 as it is, where the public code pads it and makes it grow.
 The 1x1x1 convolution of a shortcut stands where the maps are smaller, after pooling and before doubling: the same where
