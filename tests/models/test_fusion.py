@@ -414,6 +414,20 @@ def test_each_modality_is_guided_by_a_strength_of_its_own(g, f):
     assert len(seen[0]) == 4 * copies[g, f]  # nothing is computed that has no weight
 
 
+def test_every_copy_reads_the_codes_of_its_own_clip():
+    model, condition, seen, drawn = built(), {"caption": CAPTIONS, "image": clips(4, 3, 8, 8)}, [], []
+    step, decode = model.decoder.step, model.tokenizer.decode
+    model.decoder.step = lambda *given: seen.append(step(*given)) or seen[-1]
+    model.tokenizer.decode = lambda codes: drawn.append(codes) or decode(codes)
+    model.sample(4, condition=condition, generator=rng(), temperature=5.0, guidance=3.0, frames_guidance=2.0)
+    tokens, parts = drawn[0].flatten(1), torch.stack(seen, dim=1).split(4)
+    what = asked(model, **condition)
+    told = (what, what._replace(words=torch.zeros_like(what.words)), asked(model))
+    assert len(tokens.unique(dim=0)) == 4
+    for part, copy in zip(parts, told, strict=True):
+        assert torch.allclose(part, logits(model, copy, tokens), atol=1e-4)
+
+
 def test_without_frames_guidance_goes_from_free_logits_through_asked_ones():
     model, drawn, parts = built(), [], []
     step, decode = model.decoder.step, model.tokenizer.decode
