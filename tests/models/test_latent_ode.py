@@ -140,8 +140,9 @@ def test_the_futures_of_one_start_show_the_same_digit_unless_asked_otherwise(kin
     model = build(kind, labels=("digit",))
     nn.init.zeros_(dynamics(model).equation.g[0].weight)
     nn.init.zeros_(dynamics(model).equation.g[0].bias)
-    first = [clip for seed in range(3) for clip in model.sample(4, condition={}, futures=4, generator=rng(seed))]
-    assert all(torch.equal(first[4 * k], clip) for k in range(3) for clip in first[4 * k : 4 * k + 4])
+    for seed in range(3):
+        pairs = model.sample(8, condition={}, futures=2, generator=rng(seed)).unflatten(0, (4, 2))
+        assert torch.equal(pairs[:, 0], pairs[:, 1])
     asked = model.sample(4, condition={"digit": torch.arange(4)}, futures=4, generator=rng())
     assert not torch.equal(asked[0], asked[1])
 
@@ -242,6 +243,13 @@ def test_in_bf16_the_path_keeps_its_digits(kind):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         model("generator", clips(model), Draw(0))
     assert set(seen) == {torch.float32}
+
+
+@each_model
+def test_the_last_frame_of_a_training_clip_stands_at_the_end_of_the_duration(kind):
+    short, long = (dynamics(build(kind, duration=duration)) for duration in (1.0, 3.0))
+    assert short.pace * (MODELS[kind].frames - 1) == pytest.approx(1.0)
+    assert long.pace == pytest.approx(3 * short.pace)
 
 
 @each_model
