@@ -24,6 +24,8 @@ ROWS = (
     ("gan-step", "gan_step", "GAN training step"),
     ("dcgan-step", "dcgan_step", "DCGAN training step"),
     ("vgan-step", "vgan_step", "VGAN training step"),
+    ("mocogan-step", "mocogan_step", "MoCoGAN training step"),
+    ("tganv2-step", "tganv2_step", "TGANv2 training step"),
     ("moving-digits", "whole_pixel", "moving digits, whole-pixel"),
     ("moving-digits", "sub_pixel", "moving digits, sub-pixel"),
     ("moving-digits", "with_labels", "moving digits with labels"),
