@@ -50,6 +50,7 @@ from vidgen_lab.core import (
 from vidgen_lab.nn.conv3d import SMALLEST, check_clips, check_shape, faster_memory
 from vidgen_lab.nn.initialise import initialise
 from vidgen_lab.nn.labels import append, asked, complete, count_values, draw_labels
+from vidgen_lab.nn.precision import full_precision
 
 KERNEL = 4  # of every convolution, in space and in time
 CONTENT = ("digit",)  # labels that say what a clip shows, and a single frame too; the others say how it moves
@@ -188,7 +189,7 @@ class Generator(nn.Module):
 
         Labels of motion, `(B,)` int64 each, shift the start.
         """
-        with torch.autocast(start.device.type, enabled=False):  # a position needs more digits than bf16 keeps
+        with full_precision(start):  # a position needs more digits than bf16 keeps
             if self.motion_labels:
                 start = start + self.shift(append(start[:, :0], labels, self.motion_labels))
             return self.motion(noise, start.unsqueeze(0))[0]  # eq. (mocogan-motion)

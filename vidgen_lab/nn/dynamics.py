@@ -18,7 +18,6 @@ Chapter: book/video/continuous.md.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from math import ceil, isfinite, sqrt
 from typing import Literal, get_args
@@ -29,6 +28,7 @@ import torchsde
 from torch import Tensor, nn
 
 from vidgen_lab.core.errors import ArgumentError, unknown
+from vidgen_lab.nn.precision import full_precision
 
 Solver = Literal["euler", "rk4", "dopri5"]
 Form = Literal["published", "textbook"]
@@ -132,7 +132,7 @@ class ODE(nn.Module):
         before = sorted({t for t in moments if t < 0}, reverse=True)
         after = sorted({t for t in moments if t > 0})
         found = {0.0: start}
-        with _full_precision(start):
+        with full_precision(start):
             for leg in (before, after):
                 if leg:
                     found |= zip(leg, self._walk(start, [0.0, *leg]), strict=True)  # eq. (ode-flow)
@@ -245,7 +245,7 @@ class SDE(nn.Module):
         lower = [int(tick + SLACK) for tick in ticks]
         upper = [low + (tick - low > SLACK) for low, tick in zip(lower, ticks, strict=True)]
         walk = self._walk_backwards_too if self.adjoint else self._walk
-        with _full_precision(start):
+        with full_precision(start):
             found = walk(_in_full(start), sorted({0, *lower, *upper}), _in_full(noise))
         path = [
             found[low] if low == high else torch.lerp(found[low], found[high], tick - low)
@@ -378,11 +378,6 @@ def _same_shape(name: str, field: Field, x: Tensor) -> Tensor:
 def _in_full(x: Tensor) -> Tensor:
     """Half precision to float32; others as they are."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-
-
-def _full_precision(x: Tensor) -> AbstractContextManager:
-    """Without mixed precision: many small steps need more digits than 16 bits keep. The meta device has none."""
-    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 def _moments(times: Times) -> list[float]:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, mse_loss
 
 from vidgen_lab.core import ArgumentError, Draw
+from vidgen_lab.nn.precision import full_precision
 from vidgen_lab.nn.processes import processes, rank, sum_over_processes
 
 
@@ -77,7 +78,7 @@ class VectorQuantizer(nn.Module):
     def forward(self, latent: Tensor, draw: Draw | None = None) -> Quantized:
         """`(B, D, *grid)` to a `Quantized`. In train mode the codebook learns afterwards, and `draw` is needed."""
         rows = latent.movedim(1, -1)  # (B, *grid, D)
-        with torch.autocast(latent.device.type, enabled=False):
+        with full_precision(latent):
             flat = rows.reshape(-1, self.dim).float()  # (N, D)
             if self.training and self.data_start and self.steps == 0:
                 self._start(flat.detach(), _needed(draw))
@@ -117,9 +118,8 @@ class VectorQuantizer(nn.Module):
     def _learn(self, flat: Tensor, codes: Tensor, counts: Tensor, draw: Draw) -> None:
         """One step of the running means, then the revival of codes that are hardly hit."""
         decay = 0.99 if self.decay is None else self.decay
-        decay = min(
-            decay, (1 + self.steps.item()) / (10 + self.steps.item())
-        )  # a fresh encoder moves fast: forget fast
+        seen = self.steps.item()
+        decay = min(decay, (1 + seen) / (10 + seen))  # a fresh encoder moves fast: forget fast
         self.steps += 1
         self.counts.lerp_(counts, 1 - decay)  # eq. (vqvae-ema)
         if self.decay is not None:
