@@ -14,7 +14,6 @@ from vidgen_lab.models.videogpt import (
     Double,
     Halve,
     Norm,
-    QuickGELU,
     VideoGPT,
     VideoGPTConfig,
     VideoGPTTokenizer,
@@ -234,11 +233,6 @@ def test_given_frames_add_to_what_a_place_says():
     assert torch.allclose(told(model, tokens), model.prior(model._vectors(tokens), labels), atol=1e-5)
 
 
-def test_the_quick_gelu_is_close_to_the_gelu():
-    x = torch.linspace(-6, 6, 1001)
-    assert (QuickGELU()(x) - torch.nn.functional.gelu(x)).abs().max() < 0.021
-
-
 def test_the_loss_is_the_mean_negative_log_likelihood_of_a_code_in_raster_order():
     model, data = built(PLAIN), batch()
     tokens = model.tokenizer.encode(data["video"]).flatten(1)
@@ -396,6 +390,12 @@ def test_labels_that_are_not_asked_for_are_drawn_and_left_open_beside_given_fram
     assert (part[:, 7] == 1).all() and (part[:, 10:].sum(0) > 5).all()
     assert not given.any()
     assert not asked[:, :10].any() and asked[:, 10:].tolist() == [[1, 0], [0, 1]]
+
+
+def test_what_is_asked_for_by_example_are_its_labels_with_no_given_frames():
+    asked = built(FULL).example_condition(200, rng())
+    assert set(asked) == {"digit", "speed"} and len(asked["digit"].unique()) == 10
+    assert built(PLAIN).example_condition(2) is None
 
 
 def test_save_and_load_keep_every_sample(tmp_path):

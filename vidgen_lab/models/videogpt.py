@@ -15,9 +15,10 @@ writes a whole box, which the tokenizer decodes. Labels scale its layer norms; g
     a        logits     (B, L, K)          p(s_i | s_1 ... s_(i-1), y, m) = softmax(a_i)
 
 Differs from the paper and its public code: along an axis that is not halved, the decoder undoes the encoder's shift,
-where the code shifts once more; any number of frames up to `prefix_frames` may be given, the frames that are
-not are marked; their encoder is a small residual network; labels are left out of some training clips, so that sampling
-can be guided [ho2022classifier]. The digits' presets see black as 0 (`background`) and train without dropout.
+where the code shifts once more; a GELU is a GELU, where the code has x sigmoid(1.702 x), which is close; any number of
+frames up to `prefix_frames` may be given, and those that are not are marked; their encoder is a small residual network;
+labels are left out of some training clips, so that sampling can be guided [ho2022classifier]. The digits' presets see black as 0 (`background`) and train
+without dropout.
 Chapter: book/video/videogpt.md. Lab: notebooks/07_videogpt.ipynb.
 """
 
@@ -32,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss, pad
 
 from vidgen_lab.core import ArgumentError, Batch, DataConfig, Draw, Losses, Model, Optimizer, Phase, Preset, Recipe
-from vidgen_lab.nn.labels import append, complete, count_values
+from vidgen_lab.nn.labels import append, complete, count_values, draw_labels
 from vidgen_lab.nn.quantize import VectorQuantizer
 from vidgen_lab.nn.transformer import Attention, Cache, CrossAttention, Norm, Positions, sharpen
 
@@ -296,13 +297,6 @@ class VideoGPTConfig:
         count_values(self.labels)
 
 
-class QuickGELU(nn.Module):
-    """x sigmoid(1.702 x), close to a GELU."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(1.702 * x)
-
-
 class Block(nn.Module):
     """Each place looks back, looks at the given frames, and thinks: `(B, L, D)` to the same."""
 
@@ -315,7 +309,7 @@ class Block(nn.Module):
         if config.prefix_frames:
             self.norm_cross = Norm(dim, values)
             self.cross = CrossAttention(dim, config.prefix_width, config.heads, **settings)
-        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), QuickGELU(), nn.Linear(4 * dim, dim))
+        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, labels: Tensor | None, given: Tensor | None, cache: Cache | None = None) -> Tensor:
@@ -464,6 +458,10 @@ class VideoGPT(Model):
             memory = self.prefix_encoder(video[:, :, : config.prefix_frames], count)
         logits = self.prior(self._vectors(codes.flatten(1)), labels, memory)  # (B, L, K)
         return cross_entropy(logits.flatten(0, 1), codes.flatten())  # eq. (videogpt-likelihood)
+
+    def example_condition(self, n: int, generator: torch.Generator | None = None) -> Batch | None:
+        """Labels drawn uniformly, and no given frames."""
+        return draw_labels(n, self.config.labels, generator) or None
 
     def stream(
         self,
