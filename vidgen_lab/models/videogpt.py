@@ -17,8 +17,8 @@ writes a whole box, which the tokenizer decodes. Labels scale its layer norms; g
 Differs from the paper and its public code: along an axis that is not halved, the decoder undoes the encoder's shift,
 where the code shifts once more; a GELU is a GELU, where the code has x sigmoid(1.702 x), which is close; any number of
 frames up to `prefix_frames` may be given, and those that are not are marked; their encoder is a small residual network;
-labels are left out of some training clips, so that sampling can be guided [ho2022classifier]. The digits' presets see black as 0 (`background`) and train
-without dropout.
+labels are left out of some training clips, so that sampling can be guided [ho2022classifier].
+The digits' presets see black as 0 (`background`) and train without dropout.
 Chapter: book/video/videogpt.md. Lab: notebooks/07_videogpt.ipynb.
 """
 
