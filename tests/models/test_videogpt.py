@@ -400,7 +400,8 @@ def test_what_is_asked_for_by_example_are_its_labels_with_no_given_frames():
 
 def test_save_and_load_keep_every_sample(tmp_path):
     below = create_model("videogpt-tokenizer", width=8, num_codes=6)
-    model = create_model("videogpt", tokenizer=below, dim=12, heads=2, layers=1, prefix_width=6)
+    small = {"dim": 12, "heads": 2, "layers": 1, "prefix_frames": 2, "prefix_width": 6, "prefix_blocks": 1}
+    model = create_model("videogpt", tokenizer=below, **small)
     condition = {"prefix": clips(2, 1, 2, 16, 16), "digit": torch.tensor([1, 2])}
     expected = model.sample(2, condition=condition, generator=rng())
     write_weights(model, tmp_path / "videogpt.safetensors")

@@ -161,5 +161,8 @@ def test_films_start_by_themselves_but_rest_for_a_reader_who_wants_less_motion(c
             page = context.new_page()
             page.goto(f"{site}/book/foundations/gan.html", wait_until="load")
             page.wait_for_function("document.querySelector('video').readyState >= 2")
-            page.wait_for_timeout(300)
-            assert page.evaluate("document.querySelector('video').paused") is resting
+            if resting:
+                page.wait_for_timeout(300)
+                assert page.evaluate("document.querySelector('video').paused")
+            else:  # a busy machine starts late
+                page.wait_for_function("!document.querySelector('video').paused")
