@@ -175,3 +175,9 @@ def test_spectral_norm_brings_the_largest_singular_value_to_one(layer):
         weight = layer.weight
     axis = 1 if isinstance(layer, nn.ConvTranspose2d) else 0  # outputs first
     assert torch.linalg.matrix_norm(weight.transpose(0, axis).flatten(1), ord=2).item() == pytest.approx(1, abs=1e-2)
+
+
+def test_a_lazy_penalty_is_as_strong_on_the_whole_as_one_at_every_step():
+    for every in (1, 3, 4):
+        strengths = [losses.lazily(step, every) for step in range(12)]
+        assert set(strengths) <= {0, every} and strengths[0] == every and sum(strengths) == 12

@@ -110,6 +110,11 @@ def zero_centred_penalty(logits: Tensor, inputs: Tensor, gamma: float) -> Tensor
     return gamma / 2 * slope_squared(logits, inputs).mean()  # eq. (gan-r1)
 
 
+def lazily(step: int, every: int) -> int:
+    """How much stronger a penalty is at this step that is taken at every k-th only: k, or 0 where it is left out."""
+    return 0 if step % every else every
+
+
 def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, mix: Tensor, weight: float = 10.0) -> Tensor:
     """Pulls the critic's slope to 1 on points between real and fake. gulrajani2017wgangp
 

@@ -539,7 +539,7 @@ def test_wrong_clips_and_codes_name_the_sizes_allowed():
         model.encode(clips(1, 3, 3, 8, 8))
     with pytest.raises(ArgumentError, match=r"give \(B, 3, H, W\) with H and W multiples of 4"):
         model.encode(clips(1, 3, 4, 6, 8))
-    with pytest.raises(ArgumentError, match="codes run from -1 to 6: there are codes from 0 to 5"):
+    with pytest.raises(ArgumentError, match="codes run from -1 to 6: this codebook has codes from 0 to 5"):
         model.decode(torch.tensor([-1, 6]).view(1, 2, 1, 1))
     with pytest.raises(ArgumentError, match="give \\(B, T', H', W'\\)"):
         model.decode(torch.zeros(2, 2, 2, dtype=torch.long))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vidgen_lab.core import ArgumentError
-from vidgen_lab.nn.labels import VALUES, append, asked, complete, count_values, draw_labels
+from vidgen_lab.nn.labels import VALUES, append, asked, check_batch, complete, count_values, draw_labels
 
 CPU = torch.device("cpu")
 LABELS = {"digit": torch.tensor([3, 9]), "speed": torch.tensor([1, 0])}
@@ -54,3 +54,9 @@ def test_an_unknown_label_names_the_nearest():
     with pytest.raises(ArgumentError, match='no label "digits"; did you mean "digit"'):
         count_values(("digits",))
     assert count_values(("direction", "speed")) == 10
+
+
+def test_a_batch_without_what_a_model_trains_on_says_what_is_missing():
+    check_batch({"video": 0, "digit": 0, "caption": 0}, ("digit",), "GAN")
+    with pytest.raises(ArgumentError, match=r"this GAN trains on \['digit', 'video'\]; the batch has \['digit'\]"):
+        check_batch({"digit": 0}, ("digit",), "GAN")

@@ -128,7 +128,7 @@ class C3DGAN(Model):
         config, real = self.config, self._real(batch)
         with torch.no_grad():  # the generator is not trained in this phase
             fake = self.generator(self._latent(draw, len(real)))
-        gamma = config.r1 * config.penalty_every if draw.step % config.penalty_every == 0 else 0.0
+        gamma = config.r1 * losses.lazily(draw.step, config.penalty_every)
         real = real.detach().requires_grad_(gamma > 0)
         # Two calls, so that real and fake clips have batch statistics of their own.
         real_logits, fake_logits = self.discriminator(real)[:, 0], self.discriminator(fake)[:, 0]  # (B,), (B,)

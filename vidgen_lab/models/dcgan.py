@@ -188,7 +188,7 @@ class DCGAN(Model):
         config, real, digit = self.config, *self._real(batch)
         with torch.no_grad():  # the generator is not trained in this phase
             fake = self.generator(self._latent(draw, len(real)), digit)
-        strength = config.r1 * config.penalty_every if draw.step % config.penalty_every == 0 else 0.0
+        strength = config.r1 * losses.lazily(draw.step, config.penalty_every)
         real = real.detach().requires_grad_(strength > 0)
         # Two calls, so that real and fake images have batch statistics of their own.
         real_logits, fake_logits = self.discriminator(real, digit), self.discriminator(fake, digit)  # (B,), (B,)

@@ -48,7 +48,7 @@ from vidgen_lab.core import (
     unknown,
 )
 from vidgen_lab.nn.autoencoder import ConvSizes, Decoder, Encoder, check_images
-from vidgen_lab.nn.quantize import VectorQuantizer
+from vidgen_lab.nn.quantize import VectorQuantizer, check_codes
 from vidgen_lab.nn.text import NUMBERS, TextEncoder, caption_words, masked_mean, split_words, tokenize
 from vidgen_lab.nn.transformer import INIT_STD, Attention, Cache, CrossAttention, Norm, Positions, sharpen
 from vidgen_lab.nn.transformer import Block as EncoderBlock
@@ -123,9 +123,7 @@ class FusionTokenizer(Model):
         """Clips `(B, C, T, H, W)` in [-1, 1] of codes `(B, T', H', W')`, in eval mode; a box of any size."""
         if codes.dim() != 4:
             raise ArgumentError(f"codes of shape {tuple(codes.shape)}: give (B, T', H', W').")
-        low, high = codes.min().item(), codes.max().item()
-        if low < 0 or high >= self.num_codes:
-            raise ArgumentError(f"codes run from {low} to {high}: there are codes from 0 to {self.num_codes - 1}.")
+        check_codes(codes, self.num_codes)
         with self.inference():
             moments = self.decoder(self.codebook.lookup(codes.flatten(0, 1))).clamp(-1, 1)
         return rearrange(moments, "(b t) (s c) h w -> b c (t s) h w", b=len(codes), s=self.config.stride)

@@ -124,7 +124,7 @@ class GAN(Model):
         config, real = self.config, self._real(batch)
         with torch.no_grad():  # the generator is not trained in this phase
             fake = self.generator(draw.normal("latent", (len(real), config.latent_dim)))
-        strength = config.penalty_every if draw.step % config.penalty_every == 0 else 0
+        strength = losses.lazily(draw.step, config.penalty_every)
         r1, r2 = strength * config.r1, strength * config.r2
         real, fake = real.detach().requires_grad_(r1 > 0), fake.requires_grad_(r2 > 0)
         real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)  # (B,), (B,)

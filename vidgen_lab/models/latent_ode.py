@@ -21,8 +21,8 @@ Chapter: book/video/continuous.md.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import islice, pairwise
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from math import sqrt
 from typing import Any, ClassVar, NamedTuple
 
@@ -390,14 +390,7 @@ class TGANv2ODE(tganv2.TGANv2):
         times: Sequence[float] | None = None,
     ) -> Tensor:
         """Clips at any times, in frames; level 1, 2, ...: as that level renders them, smaller."""
-        config, moments = self.config, asked_times(frames, times, self.config.frames)
-        level = config.levels if level is None else level
-        if not 1 <= level <= config.levels:
-            raise ArgumentError(f"level={level}: this TGANv2 has levels 1 to {config.levels}.")
-        latent = 2 * torch.rand(n, config.latent_dim, generator=generator) - 1
-        labels = complete(condition, n, config.labels, self.device, generator)
-        maps = self.generator.maps(latent.to(self.device), labels, moments, None)
-        return self.generator.rendering[level - 1](next(islice(maps, level - 1, None)))
+        return self._render(n, asked_times(frames, times, self.config.frames), level, condition, generator)
 
 
 _FILMS = DataConfig("films", size=64, frames=16)
@@ -464,16 +457,7 @@ def _mocogan(random: bool) -> dict[str, Preset]:
 def _tganv2() -> dict[str, Preset]:
     published = tganv2.TGANv2.presets["paper"]
     config = TGANv2ODEConfig(
-        size=192,
-        channels=3,
-        latent_dim=256,
-        base=3,
-        recurrent_width=1024,
-        start_gain=1.0,
-        widths=(512, 256, 128, 64, 32, 32),
-        discriminator_widths=(64, 128, 256, 512, 1024),
-        gamma=0.5,
-        penalty_every=1,
+        **{field.name: getattr(published.config, field.name) for field in fields(published.config)}
     )
     adam = {
         phase.name: Optimizer(lr=1e-3, betas=(0.5, 0.99), schedule="linear", final_lr=2e-4)

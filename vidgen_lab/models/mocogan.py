@@ -49,7 +49,7 @@ from vidgen_lab.core import (
 )
 from vidgen_lab.nn.conv3d import SMALLEST, check_clips, check_shape, faster_memory
 from vidgen_lab.nn.initialise import initialise
-from vidgen_lab.nn.labels import append, asked, complete, count_values, draw_labels
+from vidgen_lab.nn.labels import append, asked, check_batch, complete, count_values, draw_labels
 from vidgen_lab.nn.precision import full_precision
 
 KERNEL = 4  # of every convolution, in space and in time
@@ -287,7 +287,7 @@ class MoCoGAN(Model):
         with torch.no_grad():  # the generator is not trained in this phase
             fake = self.generator(self._run(self._codes(batch, draw)[0], draw))
         real = self._run(real.transpose(1, 2), draw).transpose(1, 2)
-        gamma = config.video_r1 * self._lazy(draw)
+        gamma = config.video_r1 * losses.lazily(draw.step, config.penalty_every)
         real = real.detach().requires_grad_(gamma > 0)
         # Two calls, so that real and fake clips have batch statistics of their own.
         real_logits, scores = self.video_discriminator(real, batch)  # (B,), (B, K)
@@ -305,7 +305,7 @@ class MoCoGAN(Model):
         with torch.no_grad():
             # The codes of whole clips, but only the frames that are looked at.
             fake = self.generator.draw_frames(self._some(self._codes(batch, draw)[0], draw))
-        gamma = config.image_r1 * self._lazy(draw)
+        gamma = config.image_r1 * losses.lazily(draw.step, config.penalty_every)
         real = real.detach().requires_grad_(gamma > 0)
         labels = self._frame_labels(batch)
         real_logits = self.image_discriminator(real, labels)  # (B k, h, w)
@@ -357,14 +357,8 @@ class MoCoGAN(Model):
         chosen = draw.randint("frames", (len(of), self.config.image_frames), 0, of.shape[1])
         return of[rows, chosen].flatten(0, 1)
 
-    def _lazy(self, draw: Draw) -> int:
-        """How much stronger R1 is at this step, because it is left out at others; 0: it is left out now."""
-        return 0 if draw.step % self.config.penalty_every else self.config.penalty_every
-
     def _real(self, batch: Batch) -> Tensor:
-        wanted = {"video", *self.conditions}
-        if not wanted <= set(batch):
-            raise ArgumentError(f"this MoCoGAN trains on {sorted(wanted)}; the batch has {sorted(batch)}.")
+        check_batch(batch, self.conditions, "MoCoGAN")
         if self.config.categories:
             self._checked(batch[self.config.label])
         return check_clips(batch["video"], self.config.shape)

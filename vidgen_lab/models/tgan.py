@@ -39,7 +39,7 @@ from vidgen_lab.core import (
     Recipe,
 )
 from vidgen_lab.nn.conv3d import SMALLEST, ClipDiscriminator, after, check_clips, check_shape, faster_memory
-from vidgen_lab.nn.labels import append, asked, complete, count_values, draw_labels
+from vidgen_lab.nn.labels import append, asked, check_batch, complete, count_values, draw_labels
 
 
 @dataclass(frozen=True)
@@ -220,9 +220,7 @@ class TGAN(Model):
         return draw.uniform("latent", (rows, self.config.latent_dim), -1, 1)
 
     def _real(self, batch: Batch) -> Tensor:
-        wanted = {"video", *self.conditions}
-        if not wanted <= set(batch):
-            raise ArgumentError(f"this TGAN trains on {sorted(wanted)}; the batch has {sorted(batch)}.")
+        check_batch(batch, self.conditions, "TGAN")
         return check_clips(batch["video"], self.config.shape)
 
     def example_condition(self, n: int, generator: torch.Generator | None = None) -> Batch | None:

@@ -55,7 +55,7 @@ from vidgen_lab.core import (
     Recipe,
 )
 from vidgen_lab.nn.conv3d import check_clips, convolution, faster_memory
-from vidgen_lab.nn.labels import append, asked, complete, count_values, draw_labels
+from vidgen_lab.nn.labels import append, asked, check_batch, complete, count_values, draw_labels
 
 
 @dataclass(frozen=True)
@@ -385,7 +385,7 @@ class TGANv2(Model):
         with torch.no_grad():  # the generator is not trained in this phase
             fake = self.generator(self._latent(draw, len(real)), batch, self._offsets("offset", draw))
         real = pool_levels(real, config.time_strides, config.batch_strides, self._offsets("real_offset", draw))
-        gamma = 0 if draw.step % config.penalty_every else config.penalty_every * config.gamma
+        gamma = config.gamma * losses.lazily(draw.step, config.penalty_every)
         real = [clips.detach().requires_grad_(gamma > 0) for clips in real]
         real_logits, fake_logits = self.discriminator(real, labels), self.discriminator(fake, labels)
         terms = losses.cross_entropy_discriminator(torch.cat(real_logits), torch.cat(fake_logits))  # eq. (tganv2-game)
@@ -413,9 +413,7 @@ class TGANv2(Model):
     def _real(self, batch: Batch) -> tuple[Tensor, list[Batch]]:
         """The real clips, and the labels of those that each level sees."""
         config = self.config
-        wanted = {"video", *config.labels}
-        if not wanted <= set(batch):
-            raise ArgumentError(f"this TGANv2 trains on {sorted(wanted)}; the batch has {sorted(batch)}.")
+        check_batch(batch, config.labels, "TGANv2")
         video = check_clips(batch["video"], config.shape)
         strides = [math.prod(config.batch_strides[:level]) for level in range(config.levels)]
         return video, [{name: batch[name][::stride] for name in config.labels} for stride in strides]
@@ -434,10 +432,16 @@ class TGANv2(Model):
         level: int | None = None,
     ) -> Tensor:
         """Clips of any length, without subsampling; level 1, 2, ...: as that level renders them, smaller."""
-        config, frames = self.config, self.config.frames if frames is None else frames
-        level = config.levels if level is None else level
+        frames = self.config.frames if frames is None else frames
         if frames < 1:
             raise ArgumentError(f"frames={frames}: ask for 1 frame or more.")
+        return self._render(n, frames, level, condition, generator)
+
+    def _render(
+        self, n: int, frames: Any, level: int | None, condition: Batch, generator: torch.Generator | None
+    ) -> Tensor:
+        """`frames`: what the recurrent network takes, here their number."""
+        config, level = self.config, self.config.levels if level is None else level
         if not 1 <= level <= config.levels:
             raise ArgumentError(f"level={level}: this TGANv2 has levels 1 to {config.levels}.")
         latent = 2 * torch.rand(n, config.latent_dim, generator=generator) - 1  # on the CPU: a seed means the same

@@ -44,7 +44,7 @@ from vidgen_lab.core import (
 )
 from vidgen_lab.nn.conv3d import SMALLEST, ClipDiscriminator, after, check_clips, check_shape, doubling, faster_memory
 from vidgen_lab.nn.initialise import initialise
-from vidgen_lab.nn.labels import append, asked, complete, count_values, draw_labels
+from vidgen_lab.nn.labels import append, asked, check_batch, complete, count_values, draw_labels
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ class VGAN(Model):
         config, real = self.config, self._real(batch)
         with torch.no_grad():  # the generator is not trained in this phase
             fake = self.generator(self._source(real, draw), batch)["video"]
-        lazy = config.penalty_every if draw.step % config.penalty_every == 0 else 0
+        lazy = losses.lazily(draw.step, config.penalty_every)
         terms = self._game(self.discriminator, real, fake, batch, config.r1 * lazy)
         if config.frame_widths:
             labels, frames = self._frame_labels(batch), (self._frames(clips, draw) for clips in (real, fake))
@@ -279,9 +279,7 @@ class VGAN(Model):
         return real[:, :, :1] if config.first_frame else draw.normal("latent", (len(real), config.latent_dim))
 
     def _real(self, batch: Batch) -> Tensor:
-        wanted = {"video", *self.config.labels}
-        if not wanted <= set(batch):
-            raise ArgumentError(f"this VGAN trains on {sorted(wanted)}; the batch has {sorted(batch)}.")
+        check_batch(batch, self.config.labels, "VGAN")
         return check_clips(batch["video"], self.config.shape)
 
     def example_condition(self, n: int, generator: torch.Generator | None = None) -> Batch | None:

@@ -33,8 +33,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss, pad
 
 from vidgen_lab.core import ArgumentError, Batch, DataConfig, Draw, Losses, Model, Optimizer, Phase, Preset, Recipe
-from vidgen_lab.nn.labels import append, complete, count_values, draw_labels
-from vidgen_lab.nn.quantize import VectorQuantizer
+from vidgen_lab.nn.labels import append, check_batch, complete, count_values, draw_labels
+from vidgen_lab.nn.quantize import VectorQuantizer, check_codes
 from vidgen_lab.nn.transformer import Attention, Cache, CrossAttention, Norm, Positions, sharpen
 
 # ---------------------------------------------------------------------------------------------------- the tokenizer
@@ -231,9 +231,7 @@ class VideoGPTTokenizer(Model):
         """Clips `(B, C, T, H, W)` in [-1, 1] of codes `(B, T', H', W')`, in eval mode; a box of any size."""
         if codes.dim() != 4:
             raise ArgumentError(f"codes of shape {tuple(codes.shape)}: give (B, T', H', W').")
-        low, high = codes.min().item(), codes.max().item()
-        if low < 0 or high >= self.num_codes:
-            raise ArgumentError(f"codes run from {low} to {high}: there are codes from 0 to {self.num_codes - 1}.")
+        check_codes(codes, self.num_codes)
         with self.inference():
             return self.decoder(self.codebook.lookup(codes)).clamp(-1, 1)
 
@@ -442,10 +440,9 @@ class VideoGPT(Model):
 
     def _nats(self, batch: Batch, draw: Draw) -> Tensor:
         """Mean of -log p(s_i | s_1 ... s_(i-1), y, m) over the tokens of the batch."""
-        config, video = self.config, batch["video"]
-        for name in config.labels:
-            if name not in batch:
-                raise ArgumentError(f'this VideoGPT trains with the label "{name}"; the batch has {sorted(batch)}.')
+        config = self.config
+        check_batch(batch, config.labels, "VideoGPT")
+        video = batch["video"]
         codes = self.tokenizer.encode(video)
         if tuple(codes.shape[1:]) != tuple(self.tokenizer.code_shape):
             raise ArgumentError(f"clips with {tuple(codes.shape[1:])} codes; trained for {self.tokenizer.code_shape}.")

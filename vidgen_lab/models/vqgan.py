@@ -88,7 +88,7 @@ class VQGAN(VQVAE):
         config, real = self.config, self._real(batch)
         with self.inference():  # the codebook must not learn in this phase
             fake = self.decoder(self.codebook(self.encoder(real)).latent)
-        strength = config.r1 * config.penalty_every if draw.step % config.penalty_every == 0 else 0
+        strength = config.r1 * losses.lazily(draw.step, config.penalty_every)
         real = real.detach().requires_grad_(strength > 0)
         real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)  # (B, h, w)
         terms = losses.cross_entropy_discriminator(real_logits, fake_logits)

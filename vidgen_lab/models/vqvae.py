@@ -28,7 +28,7 @@ from torch.nn.functional import mse_loss
 
 from vidgen_lab.core import ArgumentError, Batch, DataConfig, Draw, Losses, Model, Optimizer, Phase, Preset, Recipe
 from vidgen_lab.nn.autoencoder import ConvSizes, Decoder, Encoder, check_images
-from vidgen_lab.nn.quantize import FiniteScalarQuantizer, VectorQuantizer
+from vidgen_lab.nn.quantize import FiniteScalarQuantizer, VectorQuantizer, check_codes
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,7 @@ class VQVAE(Model):
         """Images `(B, C, H, W)` in [-1, 1] of codes `(B, h, w)`, or clips of codes `(B, T, h, w)`, in eval mode."""
         if codes.dim() not in (3, 4):
             raise ArgumentError(f"codes of shape {tuple(codes.shape)}: give (B, h, w), or (B, T, h, w) of clips.")
-        low, high = codes.min().item(), codes.max().item()
-        if low < 0 or high >= self.num_codes:
-            raise ArgumentError(
-                f"codes run from {low} to {high}: this codebook has codes from 0 to {self.num_codes - 1}."
-            )
+        check_codes(codes, self.num_codes)
         with self.inference():
             images = self.decoder(self.codebook.lookup(codes.flatten(0, -3))).clamp(-1, 1)  # (B T, C, H, W)
         return images if codes.dim() == 3 else rearrange(images, "(b t) c h w -> b c t h w", b=len(codes))

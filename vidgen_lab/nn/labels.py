@@ -24,6 +24,13 @@ def count_values(names: Sequence[str]) -> int:
     return sum(VALUES[name] for name in names)
 
 
+def check_batch(batch: Batch, names: Sequence[str], model: str) -> None:
+    """Raises ArgumentError unless the batch has clips and the named labels that `model` trains on."""
+    wanted = {"video", *names}
+    if not wanted <= set(batch):
+        raise ArgumentError(f"this {model} trains on {sorted(wanted)}; the batch has {sorted(batch)}.")
+
+
 def append(latent: Tensor, labels: Batch | None, names: Sequence[str]) -> Tensor:
     """`(B, Z)` with the named labels, `(B,)` int64 each, as one-hot vectors beside it: `(B, Z + count_values)`."""
     return torch.cat([latent, *(one_hot(labels[name], VALUES[name]).to(latent.dtype) for name in names)], dim=1)

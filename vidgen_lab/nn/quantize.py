@@ -180,6 +180,13 @@ class FiniteScalarQuantizer(nn.Module):
         return (digits / (self.levels // 2) - 1).movedim(-1, 1)
 
 
+def check_codes(codes: Tensor, num_codes: int) -> None:
+    """Raises ArgumentError if a code from outside is not one of 0 to K - 1."""
+    low, high = codes.min().item(), codes.max().item()
+    if low < 0 or high >= num_codes:
+        raise ArgumentError(f"codes run from {low} to {high}: this codebook has codes from 0 to {num_codes - 1}.")
+
+
 def smoothed(counts: Tensor, eps: float = 1e-5) -> Tensor:
     """Laplace smoothing: no count is 0, and their sum is kept. `(K,)`"""
     total = counts.sum()
