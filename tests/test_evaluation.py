@@ -156,7 +156,16 @@ def test_a_tokenizer_is_measured_by_what_comes_back_of_held_out_digits_and_by_it
     assert scores["bits per frame"] == 4 * 4 * 4 and 0 < scores["SSIM"] < 1
 
 
-def test_clips_of_a_tokenizer_are_as_long_as_its_grid_of_codes():
-    model = zoo.create_model("vqvae", "ci", widths=(8, 8), num_codes=16, clip_frames=3)
-    psnr = evaluate(model, n=100)[0]
-    assert psnr.protocol["frames"] == 3 and psnr.protocol["clips"] == 100
+@pytest.mark.parametrize(
+    ("name", "changes", "frames", "bits"),
+    [
+        ("vqvae", {"widths": (8, 8), "clip_frames": 3}, 3, 4 * 4 * 4),
+        ("videogpt-tokenizer", {"width": 4, "frames": 8, "downsample": (4, 2, 2)}, 8, 2 * 8 * 8 * 4 / 8),
+    ],
+    ids=["frame by frame", "boxes"],
+)
+def test_clips_of_a_tokenizer_are_as_long_as_those_it_was_trained_on(name, changes, frames, bits):
+    model = zoo.create_model(name, "ci", num_codes=16, **changes)
+    psnr, *_, last = evaluate(model, n=100)
+    assert psnr.protocol["frames"] == frames and psnr.protocol["clips"] == 100
+    assert (last.name, last.value) == ("bits per frame", bits)

@@ -190,27 +190,30 @@ def _labels(model: Model, n: int, seed: int) -> list[Measurement]:
 
 
 def _codes(model: Model, n: int, seed: int) -> list[Measurement]:
-    """Held-out data through a tokenizer and back; clips are as long as its grid of codes."""
+    """Held-out data through a tokenizer and back; clips are as long as what it draws from its own box of codes."""
     if model.recipe is None:
         raise ArgumentError(f"{model.name} has no recipe, so nothing says which held-out data to reconstruct.")
-    *frames, height, width = model.code_shape
-    config = replace(model.recipe.data, frames=frames[0]) if frames else model.recipe.data
+    of_clips = len(model.code_shape) == 3
+    empty = model.decode(torch.zeros(1, *model.code_shape, dtype=torch.long, device=model.device))
+    frames = empty.shape[2] if of_clips else 1
+    config = replace(model.recipe.data, frames=frames)
     held_out = data.build(config, "test", seed)
     rows = torch.arange(min(n, len(held_out))).split(CHUNK)
-    batches = [held_out.__getitems__(part.tolist())["video" if frames else "image"] for part in rows]
+    batches = [held_out.__getitems__(part.tolist())["video" if of_clips else "image"] for part in rows]
     codes = torch.cat([model.encode(batch.to(model.device)).cpu() for batch in batches])
     back = torch.cat([model.decode(part.to(model.device)).cpu() for part in codes.split(CHUNK)])
     real = torch.cat(batches)
-    if not frames:
+    if not of_clips:
         real, back = real.unsqueeze(2), back.unsqueeze(2)  # a clip of one frame
     protocol = {"data": config.kind, "split": "test", "seed": seed}
-    bits = height * width * math.log2(model.num_codes)
+    bits = math.prod(model.code_shape) * math.log2(model.num_codes) / frames
+    grid = "x".join(map(str, model.code_shape))
     return [
         metrics.psnr(back, real, protocol),
         metrics.ssim(back, real, protocol),
         metrics.code_usage(codes, model.num_codes, protocol),
         metrics.code_perplexity(codes, model.num_codes, protocol),
-        Measurement("bits per frame", bits, {**protocol, "codebook": model.num_codes, "grid": f"{height}x{width}"}),
+        Measurement("bits per frame", bits, {**protocol, "codebook": model.num_codes, "grid": grid}),
     ]
 
 
