@@ -3,9 +3,10 @@
     OMP_NUM_THREADS=1 python results/continuous_comparison.py    writes results/continuous-comparison.json and a picture
 
 Both of a pair see the same moving digits without labels, in the same order, for the same number of steps, with the
-optimisers of the original's preset `ci`; the width inside the equation makes the parameters of their generators agree.
-Of a duration of 1 and of 4, each takes the one that did better in a trial with one seed. Five seeds each. The manifest is written after each training: a call that was stopped goes on where it was. --fast tries
-all of it with a few steps, and writes to runs/.
+optimisers of the original's preset `ci`; the width inside the equation makes the parameters of their generators
+agree. Of a duration of 1 and of 4, each takes the one that did better in a trial with one seed. Five seeds each. The
+manifest is written after each training: a call that was stopped goes on where it was. --fast tries all of it with a
+few steps, and writes to runs/.
 """
 
 import argparse
