@@ -39,7 +39,9 @@ def shards(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "data", [Numbers(23), MovingDigits(size=16, frames=2, length=23), Digits("test"), Ring()], ids=str
+    "data",
+    [Numbers(23), MovingDigits(size=16, frames=2, length=23), Digits("test"), Ring()],
+    ids=lambda data: type(data).__name__,
 )
 def test_a_stream_resumed_at_its_position_gives_the_same_bits(data):
     whole = list(islice(batches(data, 4, seed=5), 14))
