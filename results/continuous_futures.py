@@ -1,0 +1,142 @@
+"""One start, many futures: clips of mocogan-sde that share a start and a content, and differ in their Brownian path.
+
+    python results/continuous_futures.py    writes results/continuous-futures.json and book/_static/continuous/futures*
+
+The model was trained on digits that veer left or right in mid-clip, by the toss of a coin. STARTS starts have FUTURES
+futures each. Measured are: where the digits of one start go, how many starts turn both ways, and FVD-digits of all
+these clips beside that of as many clips with a start each. --fast tries it with fewer, into runs/.
+"""
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from continuous_times import centres
+from continuous_turns import turn_of
+from torch import Tensor
+
+from vidgen_lab import load_pretrained, metrics, viz
+from vidgen_lab.core import Model
+from vidgen_lab.core.manifest import environment
+from vidgen_lab.training.state import write_json
+from vidgen_lab.viz.arrays import frames_of
+from vidgen_lab.viz.files import mp4_bytes, write_bytes
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / "book" / "_static" / "continuous"
+STARTS, FUTURES = 64, 32
+OFTEN = 1 / 8  # of a start's futures that must take the rarer turn
+SETTINGS: dict[str, Any] = {"size": 32, "frames": 16, "turn": True}
+SHOWN = 3  # the start whose fan is drawn
+
+
+def draw_clips(model: Model, n: int, futures: int, seed: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """n clips `(n, C, T, S, S)`, so many in a row from one start and with one set of labels, and these labels."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = model.example_condition(n // futures, generator) or {}
+    labels = {name: values.repeat_interleave(futures) for name, values in labels.items()}
+    parts = []
+    for rows in torch.arange(n).split(128):
+        asked = {name: values[rows] for name, values in labels.items()} or None
+        parts.append(model.sample(len(rows), condition=asked, generator=generator, futures=futures))
+    return torch.cat(parts), labels
+
+
+def fan(tracks: Tensor, axes: Any) -> None:
+    """The tracks of one start, and how far the tracks of a start are from their mean over time."""
+    axes[0].plot(*tracks[SHOWN].permute(2, 1, 0), color=viz.figures.FAKE, linewidth=0.8, alpha=0.7)
+    axes[0].plot(*tracks[SHOWN, 0, 0], "o", color=viz.figures.INK)
+    axes[0].set(title="one start, its futures", xlim=(0, 31), ylim=(31, 0), aspect="equal", xticks=[], yticks=[])
+    axes[1].plot(spread(tracks).mean(0), color=viz.figures.FAKE)
+    axes[1].set(title="spread of a start's futures, pixels", xlabel="frame")
+    axes[1].set_ylim(bottom=0)
+
+
+def spread(tracks: Tensor) -> Tensor:
+    """Root mean square way of the centre from the mean centre of its start: `(starts, futures, T, 2)` to
+    `(starts, T)`."""
+    return (tracks - tracks.mean(1, keepdim=True)).square().sum(3).mean(1).sqrt()
+
+
+def turns(clips: Tensor) -> dict[str, float]:
+    """Of clips `(starts, futures, C, T, S, S)`: how many turn left, and how many starts turn both ways."""
+    left = torch.stack([(turn_of(of) == 0).float().mean() for of in clips])  # share of each start
+    rarer = torch.minimum(left, 1 - left)
+    return {
+        "left": left.mean().item(),
+        "both": (rarer > 0).float().mean().item(),
+        "both_often": (rarer >= OFTEN).float().mean().item(),
+        "rarer": rarer.mean().item(),
+    }
+
+
+def by_start(clips: Tensor) -> Tensor:
+    return clips.unflatten(0, (-1, FUTURES))
+
+
+def main() -> None:
+    """Draws, measures, writes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fast", action="store_true", help="few starts, into runs/: a try")
+    fast = parser.parse_args().fast
+    torch.set_num_threads(1)
+    begun, count = time.process_time(), (16 if fast else STARTS) * FUTURES
+    model, reader = load_pretrained("mocogan-sde"), load_pretrained("digits-3d")
+
+    def features(clips: Tensor) -> Tensor:
+        return torch.cat([reader.features(part) for part in clips.split(128)])
+
+    real, held_out = (metrics.ladder.reference(count, seed, **SETTINGS) for seed in (0, 1))
+    reference, protocol = features(real), {"network": "digits-3d"}
+
+    def distance(clips: Tensor) -> float:
+        return metrics.frechet_distance(reference, features(clips), protocol, "FVD-digits").value
+
+    shared, alone = draw_clips(model, count, FUTURES, 0), draw_clips(model, count, 1, 1)
+    tracks = by_start(centres(shared))  # (starts, futures, T, 2)
+    apart = spread(tracks).mean(0)
+    fvd = {
+        "real": distance(held_out),
+        "real, few starts": distance(held_out[::FUTURES].repeat_interleave(FUTURES, dim=0)),
+        "shared": distance(shared),
+        "alone": distance(alone),
+    }
+    found = {
+        "fvd": {**fvd, "ratio": fvd["shared"] / fvd["alone"]},
+        "turns": turns(by_start(shared)),
+        "turns, a start each": turns(by_start(alone)),
+        "spread": {"first": apart[0].item(), "middle": apart[8].item(), "last": apart[-1].item()},
+        "noise": {},
+    }
+    usual = model.config
+    for name, scale in (("none", 0.0), ("half", 0.5), ("twice", 2.0)):
+        model.config = replace(usual, noise=scale * usual.noise)
+        clips = by_start(draw_clips(model, count // 4, FUTURES, 0))
+        last = spread(by_start(centres(clips.flatten(0, 1)))).mean(0)[-1].item()
+        found["noise"][name] = {"scale": scale, "last": last, **turns(clips)}
+    print(found, flush=True)
+    fig, axes = viz.figure(1, 2, alt=ALT, width=7.0, height=3.3)
+    fan(tracks, axes)
+    viz.save_figure(fig, OUT / "futures.png")
+    shown = by_start(shared)[:3, :6].flatten(0, 1)
+    write_bytes(OUT / "futures.mp4", mp4_bytes(frames_of(shown, columns=6).repeat(3, 1).repeat(3, 2), fps=8))
+    viz.save(by_start(shared)[SHOWN, :6, :, ::2], OUT / "futures-strips.png")
+    spent = round(time.process_time() - begun, 1)
+    stated = {"starts": count // FUTURES, "futures": FUTURES, "clips": count, "often": OFTEN, **SETTINGS}
+    manifest = {"command": "python results/continuous_futures.py", **environment(), "cpu_seconds": spent}
+    write_json(
+        ROOT / ("runs" if fast else "results") / "continuous-futures.json", manifest | {"protocol": stated} | found
+    )
+
+
+ALT = (
+    "Left, the tracks of the digits of one start: they run together in the first half and part in the second. Right, "
+    "how far the futures of a start are apart over the frames."
+)
+
+
+if __name__ == "__main__":
+    main()
