@@ -1,4 +1,4 @@
-"""TGAN and MoCoGAN in continuous time: clips at any times, one start with one future or with many."""
+"""TGAN, MoCoGAN and TGANv2 in continuous time: clips at any times, one start with one future or with many."""
 
 from dataclasses import replace
 
@@ -16,6 +16,8 @@ from vidgen_lab.models.latent_ode import (
     TGANODEConfig,
     TGANv2ODE,
     TGANv2ODEConfig,
+    TGANv2SDE,
+    Walk,
 )
 from vidgen_lab.training.memory import predict_memory
 
@@ -60,11 +62,12 @@ MODELS = {
     MoCoGANODE: MOCOGAN_TINY,
     MoCoGANSDE: MOCOGAN_TINY,
     TGANv2ODE: TGANV2_TINY,
+    TGANv2SDE: TGANV2_TINY,
 }
 each_model = pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.name)
 each_ode = pytest.mark.parametrize("kind", [TGANODE, MoCoGANODE, TGANv2ODE], ids=lambda kind: kind.name)
 each_vector_ode = pytest.mark.parametrize("kind", [TGANODE, MoCoGANODE], ids=lambda kind: kind.name)
-each_sde = pytest.mark.parametrize("kind", [TGANSDE, MoCoGANSDE], ids=lambda kind: kind.name)
+each_sde = pytest.mark.parametrize("kind", [TGANSDE, MoCoGANSDE, TGANv2SDE], ids=lambda kind: kind.name)
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -223,7 +226,7 @@ def test_the_map_equation_stands_in_tganv2_and_its_adjoint_has_the_gradient_of_b
     first, slopes = torch.randn(2, 6, 4, 4, generator=rng()).double(), []
     for adjoint in (False, True):
         flow = build(TGANv2ODE, adjoint=adjoint, step=1 / 300).double().generator.recurrent
-        path = flow(first, 4)
+        path = flow(first, Walk(range(4)))
         assert path.shape == (2, 6, 4, 4, 4) and torch.equal(path[:, :, 0], first)
         slopes.append(torch.autograd.grad(path.square().sum(), flow.equation.f[0].weight)[0])
     torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-3, atol=1e-3)
@@ -264,6 +267,8 @@ def test_paper_presets_have_the_published_parameter_counts():
         tganv2 = TGANv2ODE(TGANv2ODE.presets["paper"].config)
         assert weights(tganv2.generator) == 21_969_100 and weights(tganv2.generator.recurrent) == 9_438_208
         assert weights(tganv2.discriminator) == 116_077_060  # that of TGANv2
+        noisy = TGANv2SDE(TGANv2SDE.presets["paper"].config)
+        assert weights(noisy.generator) == 21_969_100 + 9_438_208  # a diffusion as large as the drift
         config = TGANODE.presets["paper"].config
         for order, count in ((1, 638_424), (2, 658_624), (3, 668_724)):
             model = TGANODE(replace(config, order=order))
@@ -291,10 +296,9 @@ def test_paper_presets_have_the_published_parameter_counts():
         (lambda: build(MoCoGANODE, lasting=True), "lasting=True"),
         (lambda: build(TGANv2ODE, forget_bias=1.0), "forget_bias=1.0: there are no gates here"),
         (lambda: build(TGANv2ODE, duration=-1.0), "duration=-1.0"),
+        (lambda: build(TGANv2SDE, adjoint=True), "adjoint=True.*take tganv2-ode"),
         (lambda: build(TGANv2ODE).sample(2, level=3), "level=3: this TGANv2 has levels 1 to 2"),
-        (lambda: build(TGANv2ODE, forget_bias=1.0), "forget_bias=1.0: there are no gates here"),
-        (lambda: build(TGANv2ODE, duration=-1.0), "duration=-1.0"),
-        (lambda: build(TGANv2ODE).sample(2, level=3), "level=3: this TGANv2 has levels 1 to 2"),
+        (lambda: build(TGANv2ODE).sample(2, futures=2), "without noise each start has one future"),
         (lambda: build(TGANODE).sample(2, frames=0), "frames=0: ask for 1 frame or more"),
         (lambda: build(TGANODE).sample(2, frames=3, times=[1.0]), "give one of them"),
         (lambda: build(MoCoGANODE).sample(2, times=[]), "one time or more"),

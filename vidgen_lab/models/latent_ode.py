@@ -12,7 +12,7 @@ clip can be asked for at any times: between frames, after the last one and, with
     n_k      noise    (B, K, Z)        standard normal, one set for each step of an equation with noise
     t        times    (T,)             in frames of a training clip, the first at 0
 
-Five models: `tgan-ode`, `tgan-sde`, `mocogan-ode`, `mocogan-sde`, and `tganv2-ode`, whose latent is a feature map.
+Six models, one of each without and with noise; the latent of `tganv2-ode` and `tganv2-sde` is a feature map.
 
 Differs from the paper: gradients go back through the steps, where the paper takes the adjoint, unless `adjoint` is set.
 The noise is drawn by the model, so the same latent with the same noise is the same clip. All weights before and in the
@@ -20,10 +20,10 @@ equation start as the paper's of TGAN, those of MoCoGAN too.
 Chapter: book/video/continuous.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from math import sqrt
+from math import prod, sqrt
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -49,7 +49,7 @@ from vidgen_lab.nn.labels import append, complete, count_values
 
 @dataclass(frozen=True)
 class Motion:
-    """The equation, and what stands before it. Fields of the configs of all four models."""
+    """The equation, and what stands before it. Fields of the configs of the models of vectors."""
 
     start_widths: tuple[int, ...] = (64,)  # hidden layers between the noise and the start; (): the noise is the start
     order: int = 1  # of the equation; 2 and 3 without noise only
@@ -95,45 +95,27 @@ class MoCoGANODEConfig(Motion, mocogan.MoCoGANConfig):
             raise ArgumentError("lasting=True: there is no recurrent network here. Leave it out.")
 
 
-class Dynamics(nn.Module):
-    """Noise to the path of a latent: `(B, V)` and times `(T,)` in frames to `(B, T, Z)`.
+class Path(nn.Module):
+    """An equation whose time is counted in frames, and the noise that its path takes.
 
     Args:
-        width_in, width: numbers of the noise, V, and of the latent, Z.
-        random: an equation with noise; without it, its path has only one future.
+        state: shape of a latent without its batch, `(Z,)` or `(R, s, s)`.
+        duration: time of the equation from the first of `frames` frames to the last.
     """
 
-    def __init__(self, config: Motion, width_in: int, width: int, frames: int, random: bool) -> None:
+    def __init__(self, equation: ODE | SDE, state: tuple[int, ...], duration: float, frames: int) -> None:
         super().__init__()
-        if random and (config.order > 1 or config.adjoint):
-            raise ArgumentError(
-                f"order={config.order}, adjoint={config.adjoint}: an equation with noise is of order 1, and its "
-                "gradients go back through the steps. Give order=1 and adjoint=False, or take the model without noise."
-            )
-        self.random, self.width = random, width
-        self.pace = config.duration / max(1, frames - 1)  # time of the equation from a frame to the next
-        layers: list[nn.Module] = []
-        for pair in pairwise((width_in, *config.start_widths, width)) if config.start_widths else ():
-            layers += [nn.Linear(*pair), nn.LeakyReLU(0.2)]
-        self.start = nn.Sequential(*layers)
-        self.encoders = nn.ModuleList(nn.Linear(width, width) for _ in range(config.order if config.order > 1 else 0))
-        for layer in (*layers, *self.encoders):
-            if isinstance(layer, nn.Linear):
-                nn.init.xavier_uniform_(layer.weight, gain=sqrt(2))
-        inputs = config.order if config.form == "textbook" else 1
-        f = vector_field(width, config.hidden, inputs=inputs)
-        if random:
-            self.equation: ODE | SDE = SDE(f, vector_field(width, config.hidden), step=config.step)
-        else:
-            self.equation = ODE(f, config.order, form=config.form, step=config.step, adjoint=config.adjoint)
+        self.equation, self.state = equation, state
+        self.pace = duration / max(1, frames - 1)  # time of the equation from a frame to the next
 
-    def forward(self, source: Tensor, times: Sequence[float], noise: Tensor | None = None) -> Tensor:
-        """`noise (B, K, Z)`: for an equation with noise, `noise_steps(times)` sets or more."""
-        start, moments = self.start(source), self.moments(times)
+    def walk(self, start: Tensor, times: Sequence[float], noise: Tensor | None = None) -> Tensor:
+        """`(B, ...)` and times `(T,)` in frames to `(B, T, ...)`.
+
+        `noise (B, K, ...)`: for an equation with noise, `noise_steps(times)` sets or more.
+        """
+        moments = self.moments(times)
         if isinstance(self.equation, SDE):
             return self.equation(start, moments, noise)
-        if self.encoders:
-            start = torch.stack([encoder(start) for encoder in self.encoders])
         return self.equation(start, moments)
 
     def moments(self, times: Sequence[float]) -> list[float]:
@@ -145,13 +127,51 @@ class Dynamics(nn.Module):
         return self.equation.steps(self.moments(times)) if isinstance(self.equation, SDE) else 0
 
     def draw_noise(self, draw: Draw, rows: int, times: Sequence[float]) -> Tensor:
-        """For training: `(B, K, Z)`."""
-        return draw.normal("path", (rows, self.noise_steps(times), self.width))
+        """For training: `(B, K, ...)`."""
+        return draw.normal("path", (rows, self.noise_steps(times), *self.state))
 
     def sample_noise(self, rows: int, times: Sequence[float], device: Any, generator: torch.Generator | None) -> Tensor:
         """The same for samples. From the same seed, a longer path begins as the shorter one."""
-        sets = [latent_normal(rows, self.width, device, generator) for _ in range(self.noise_steps(times))]
-        return torch.stack(sets, dim=1) if sets else torch.empty(rows, 0, self.width, device=device)
+        sets = [latent_normal(rows, prod(self.state), device, generator) for _ in range(self.noise_steps(times))]
+        noise = torch.stack(sets, dim=1) if sets else torch.empty(rows, 0, prod(self.state), device=device)
+        return noise.unflatten(2, self.state)
+
+
+class Dynamics(Path):
+    """Noise to the path of a latent: `(B, V)` and times `(T,)` in frames to `(B, T, Z)`.
+
+    Args:
+        width_in, width: numbers of the noise, V, and of the latent, Z.
+        random: an equation with noise; without it, its path has only one future.
+    """
+
+    def __init__(self, config: Motion, width_in: int, width: int, frames: int, random: bool) -> None:
+        if random and (config.order > 1 or config.adjoint):
+            raise ArgumentError(
+                f"order={config.order}, adjoint={config.adjoint}: an equation with noise is of order 1, and its "
+                "gradients go back through the steps. Give order=1 and adjoint=False, or take the model without noise."
+            )
+        layers: list[nn.Module] = []
+        for pair in pairwise((width_in, *config.start_widths, width)) if config.start_widths else ():
+            layers += [nn.Linear(*pair), nn.LeakyReLU(0.2)]
+        encoders = [nn.Linear(width, width) for _ in range(config.order if config.order > 1 else 0)]
+        for layer in (*layers, *encoders):
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight, gain=sqrt(2))
+        f = vector_field(width, config.hidden, inputs=config.order if config.form == "textbook" else 1)
+        if random:
+            equation: ODE | SDE = SDE(f, vector_field(width, config.hidden), step=config.step)
+        else:
+            equation = ODE(f, config.order, form=config.form, step=config.step, adjoint=config.adjoint)
+        super().__init__(equation, (width,), config.duration, frames)
+        self.start, self.encoders = nn.Sequential(*layers), nn.ModuleList(encoders)
+
+    def forward(self, source: Tensor, times: Sequence[float], noise: Tensor | None = None) -> Tensor:
+        """`noise (B, K, Z)`: as `walk` says."""
+        start = self.start(source)
+        if self.encoders:
+            start = torch.stack([encoder(start) for encoder in self.encoders])
+        return self.walk(start, times, noise)
 
 
 def asked_times(frames: int | None, times: Sequence[float] | None, usual: int) -> list[float]:
@@ -190,14 +210,29 @@ def labels_of(
     return complete(repeated | dict(condition), n, names, device)
 
 
-# TGAN
-
-
 class Latent(NamedTuple):
-    """What a clip is made of: noise `(B, Z)`, and noise of its path `(B, K, Z)`."""
+    """What a clip is made of: noise `(B, Z)`, and noise of its path `(B, K, ...)`."""
 
     latent: Tensor
     noise: Tensor
+
+
+def sample_latent(
+    path: Path,
+    n: int,
+    dim: int,
+    futures: int,
+    times: Sequence[float],
+    device: torch.device,
+    generator: torch.Generator | None,
+) -> Latent:
+    """Uniform noise in [-1, 1], one for all futures of a start, and a path of its own for each of n clips."""
+    latent = 2 * torch.rand(n // futures, dim, generator=generator) - 1  # on the CPU: a seed means the same
+    noise = path.sample_noise(n, times, device, generator)
+    return Latent(latent.to(device).repeat_interleave(futures, dim=0), noise)
+
+
+# TGAN
 
 
 class TGANGenerator(tgan.Generator):
@@ -248,12 +283,10 @@ class TGANODE(tgan.TGAN):
     ) -> Tensor:
         """Clips at any times, in frames; with `futures`, as many clips in a row have one start."""
         config, moments = self.config, asked_times(frames, times, self.config.frames)
-        different = starts(n, futures, self.random)
+        starts(n, futures, self.random)
         labels = labels_of(condition, n, futures, config.labels, self.device, generator)
-        latent = 2 * torch.rand(different, config.latent_dim, generator=generator) - 1
-        latent = latent.to(self.device).repeat_interleave(futures, dim=0)
-        noise = self.generator.temporal.sample_noise(n, moments, self.device, generator)
-        return self.generator(Latent(latent, noise), labels, moments)
+        latent = sample_latent(self.generator.temporal, n, config.latent_dim, futures, moments, self.device, generator)
+        return self.generator(latent, labels, moments)
 
 
 class TGANSDE(TGANODE):
@@ -346,7 +379,7 @@ class TGANv2ODEConfig(tganv2.TGANv2Config):
     forget_bias: float = 0.0
     duration: float = 1.0  # time of the equation that passes from the first frame of a training clip to its last
     step: float = 1 / 15  # of the solver, in the same time
-    adjoint: bool = False  # gradients by a second equation
+    adjoint: bool = False  # gradients by a second equation, without noise only
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -356,28 +389,63 @@ class TGANv2ODEConfig(tganv2.TGANv2Config):
             raise ArgumentError(f"forget_bias={self.forget_bias}: there are no gates here. Leave it out.")
 
 
-class MapDynamics(nn.Module):
-    """A first map to maps at times in frames, or at frames 0 to n - 1: `(B, R, s, s) -> (B, R, T, s, s)`."""
+class Walk(NamedTuple):
+    """Which path of maps: at these times, in frames, with this noise `(B, K, R, s, s)`."""
 
-    def __init__(self, config: TGANv2ODEConfig) -> None:
-        super().__init__()
-        self.pace = config.duration / max(1, config.frames - 1)
-        self.equation = ODE(map_field(config.recurrent_width), step=config.step, adjoint=config.adjoint)
+    times: Sequence[float]
+    noise: Tensor | None = None
 
-    def forward(self, first: Tensor, times: int | Sequence[float]) -> Tensor:
-        moments = range(times) if isinstance(times, int) else times
-        return self.equation(first, [self.pace * float(t) for t in moments]).transpose(1, 2)
+
+class MapDynamics(Path):
+    """A first map to the maps of a walk: `(B, R, s, s) -> (B, R, T, s, s)`."""
+
+    def __init__(self, config: TGANv2ODEConfig, random: bool) -> None:
+        width = config.recurrent_width
+        if random and config.adjoint:
+            raise ArgumentError("adjoint=True: there is none here with noise. Leave it out, or take tganv2-ode.")
+        if random:
+            f, g = (map_field(width, slope=0.0) for _ in range(2))
+            equation: ODE | SDE = SDE(f, g, step=config.step)
+        else:
+            equation = ODE(map_field(width), step=config.step, adjoint=config.adjoint)
+        super().__init__(equation, (width, config.base, config.base), config.duration, config.frames)
+
+    def forward(self, first: Tensor, walk: Walk) -> Tensor:
+        return self.walk(first, *walk).transpose(1, 2)
+
+
+class TGANv2Generator(tganv2.Generator):
+    """Noise and labels to the clips of all levels: an equation over maps, and TGANv2's levels."""
+
+    def __init__(self, config: TGANv2ODEConfig, random: bool) -> None:
+        super().__init__(config)
+        self.recurrent = MapDynamics(config, random)
+
+    def maps(
+        self, drawn: Latent, labels: Batch | None, times: int | Sequence[float], offsets: Sequence[int] | None
+    ) -> Iterator[Tensor]:
+        """As TGANv2's, at times in frames, or at frames 0 to n - 1."""
+        walk = Walk(range(times) if isinstance(times, int) else times, drawn.noise)
+        return super().maps(drawn.latent, labels, walk, offsets)
 
 
 class TGANv2ODE(tganv2.TGANv2):
-    """TGANv2 with an ordinary differential equation over maps in place of its recurrent network."""
+    """TGANv2 with an ordinary differential equation over maps in place of its recurrent network.
+
+    Its method `levels` takes a `Latent`.
+    """
 
     name = "tganv2-ode"
+    random: ClassVar[bool] = False
 
     def __init__(self, config: TGANv2ODEConfig, recipe: Recipe | None = None) -> None:
         super().__init__(config, recipe)
-        self.generator.recurrent = MapDynamics(config)
+        self.generator = TGANv2Generator(config, self.random)
         faster_memory(self.generator)
+
+    def _latent(self, draw: Draw, rows: int) -> Latent:
+        noise = self.generator.recurrent.draw_noise(draw, rows, range(self.config.frames))
+        return Latent(super()._latent(draw, rows), noise)
 
     def _sample(
         self,
@@ -388,9 +456,23 @@ class TGANv2ODE(tganv2.TGANv2):
         *,
         level: int | None = None,
         times: Sequence[float] | None = None,
+        futures: int = 1,
     ) -> Tensor:
-        """Clips at any times, in frames; level 1, 2, ...: as that level renders them, smaller."""
-        return self._render(n, asked_times(frames, times, self.config.frames), level, condition, generator)
+        """Clips at any times, in frames; level 1, 2, ...: as that level renders them, smaller; with `futures`, as many
+        clips in a row have one start."""
+        config, moments = self.config, asked_times(frames, times, self.config.frames)
+        starts(n, futures, self.random)
+        labels = labels_of(condition, n, futures, config.labels, self.device, generator)
+        path = self.generator.recurrent
+        latent = sample_latent(path, n, config.latent_dim, futures, moments, self.device, generator)
+        return self._render(latent, labels, moments, level)
+
+
+class TGANv2SDE(TGANv2ODE):
+    """TGANv2 with an equation with noise over maps in place of its recurrent network."""
+
+    name = "tganv2-sde"
+    random = True
 
 
 _FILMS = DataConfig("films", size=64, frames=16)
@@ -454,10 +536,11 @@ def _mocogan(random: bool) -> dict[str, Preset]:
     }
 
 
-def _tganv2() -> dict[str, Preset]:
+def _tganv2(random: bool) -> dict[str, Preset]:
     published = tganv2.TGANv2.presets["paper"]
     config = TGANv2ODEConfig(
-        **{field.name: getattr(published.config, field.name) for field in fields(published.config)}
+        **{field.name: getattr(published.config, field.name) for field in fields(published.config)},
+        step=1 / 20 if random else 1 / 15,
     )
     adam = {
         phase.name: Optimizer(lr=1e-3, betas=(0.5, 0.99), schedule="linear", final_lr=2e-4)
@@ -466,13 +549,13 @@ def _tganv2() -> dict[str, Preset]:
     return {
         "paper": Preset(config, replace(published.recipe, batch_size=32), note=_PAPER),
         "ci": Preset(
-            TGANv2ODEConfig(),
+            TGANv2ODEConfig(step=1 / 30 if random else 1 / 15),
             Recipe(_DIGITS, batch_size=16, steps=120, optimizers=adam, ema_decay=0.999),
             note=_SMALL,
         ),
     }
 
 
-TGANv2ODE.presets = _tganv2()
 TGANODE.presets, TGANSDE.presets = _tgan(random=False), _tgan(random=True)
 MoCoGANODE.presets, MoCoGANSDE.presets = _mocogan(random=False), _mocogan(random=True)
+TGANv2ODE.presets, TGANv2SDE.presets = _tganv2(random=False), _tganv2(random=True)

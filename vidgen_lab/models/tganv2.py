@@ -435,18 +435,16 @@ class TGANv2(Model):
         frames = self.config.frames if frames is None else frames
         if frames < 1:
             raise ArgumentError(f"frames={frames}: ask for 1 frame or more.")
-        return self._render(n, frames, level, condition, generator)
+        latent = 2 * torch.rand(n, self.config.latent_dim, generator=generator) - 1  # on the CPU: a seed means the same
+        labels = complete(condition, n, self.conditions, self.device, generator)
+        return self._render(latent.to(self.device), labels, frames, level)
 
-    def _render(
-        self, n: int, frames: Any, level: int | None, condition: Batch, generator: torch.Generator | None
-    ) -> Tensor:
-        """`frames`: what the recurrent network takes, here their number."""
-        config, level = self.config, self.config.levels if level is None else level
-        if not 1 <= level <= config.levels:
-            raise ArgumentError(f"level={level}: this TGANv2 has levels 1 to {config.levels}.")
-        latent = 2 * torch.rand(n, config.latent_dim, generator=generator) - 1  # on the CPU: a seed means the same
-        labels = complete(condition, n, config.labels, self.device, generator)
-        maps = self.generator.maps(latent.to(self.device), labels, frames, None)
+    def _render(self, latent: Any, labels: Batch, frames: Any, level: int | None) -> Tensor:
+        """`latent` and `frames`: what `generator.maps` takes, here noise and a number."""
+        level = self.config.levels if level is None else level
+        if not 1 <= level <= self.config.levels:
+            raise ArgumentError(f"level={level}: this TGANv2 has levels 1 to {self.config.levels}.")
+        maps = self.generator.maps(latent, labels, frames, None)
         return self.generator.rendering[level - 1](next(islice(maps, level - 1, None)))
 
 
