@@ -191,6 +191,7 @@ ENTRIES = {
             "clips to boxes of codes over space and time and back, by 3-D convolutions and axial attention",
             "video/videogpt",
             "yan2021videogpt",
+            ("cpu",),
         ),
         Entry(
             "videogpt",
