@@ -1,6 +1,6 @@
 """Which way does the digit of a clip veer? `turn_of(clips)` says it from the path of the digit's centre.
 
-    python results/continuous_turns.py    writes results/continuous-turns.json: how often that is right on held-out clips
+    python results/continuous_turns.py    writes results/continuous-turns.json: how often it is right on held-out clips
 
 A digit of `turn=True` data flies straight up to frame T/2 - 1 and then veers by 90 degrees, left or right; walls
 reflect it all the time. All such paths are known: for each velocity at the bend, each turn and many places of the bend
@@ -28,10 +28,10 @@ SLACK = 0.25  # pixels: how far the middle of the box may be missed
 
 
 def track(clips: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the ink is, what is brighter than 0.2 of white: `(B, 1, T, S, S)` in [-1, 1] to two of `(B, T, 2)`, y and x.
+    """Where the ink is, that is what is brighter than 0.2 of white: `(B, 1, T, S, S)` in [-1, 1].
 
     Returns:
-        The centre of its mass, and the middle of the box around it.
+        The centre of its mass and the middle of the box around it, each `(B, T, 2)`.
     """
     ink = ((clips[:, 0] + 1) / 2 - 0.2).clamp(min=0)
     sides = torch.stack([ink.sum(3), ink.sum(2)], dim=2)  # (B, T, 2, S)
