@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from continuous_times import draw_starts
 from torch import Tensor, nn
 
 from vidgen_lab import load_pretrained, metrics, viz
@@ -88,9 +89,7 @@ def guess(model: Model, wanted: Tensor, given: list[float], labels: dict[str, Te
     best, least = None, torch.full((len(wanted),), torch.inf)
     for _ in range(TRIES):
         content = torch.randn(len(wanted), config.content_dim, generator=rng)
-        start = torch.randn(len(wanted), config.motion_dim, generator=rng)
-        if generator.motion_labels:
-            start = start + generator.shift(append(start[:, :0], labels, generator.motion_labels))
+        start = draw_starts(model, len(wanted), labels, rng)
         drawn = Found(append(content, labels, generator.content_labels), start)
         missed = error(render(model, drawn, given, straight), wanted)
         better = missed < least

@@ -44,7 +44,7 @@ def build(name: str, seed: int) -> Model:
     """A fresh model; one with an equation takes the recipe of its original."""
     for original, (other, changes) in PAIRS.items():
         if name == other:
-            model = create_model(other, "ci", seed, labels=(), order=1, **changes)
+            model = create_model(other, "ci", seed, labels=(), order=1, lasting=False, **changes)
             model.recipe = create_model(original, "ci").recipe
             return model
     return create_model(name, "ci", seed)

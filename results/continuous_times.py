@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from temporal_long import read
 from torch import Tensor
+from torch.nn.functional import pad
 
 from vidgen_lab import create_model, fit, load_pretrained, metrics, viz
 from vidgen_lab.core import Model
@@ -90,14 +91,21 @@ def before(model: Model, clips: int) -> dict[str, Any]:
     return {"before": {"windows": rows, "back": back(model)}}
 
 
+def draw_starts(model: Model, n: int, labels: dict[str, Tensor] | None, generator: torch.Generator) -> Tensor:
+    """What an equation, or a recurrent network, is given to begin with: noise, moved by labels of motion; `(n, M)`."""
+    width = model.config.motion_dim
+    dim = getattr(model.config, "start_dim", None) or width
+    start = pad(torch.randn(n, dim, generator=generator), (0, width - dim))
+    if model.generator.motion_labels:
+        start = start + model.generator.shift(append(start[:, :0], labels, model.generator.motion_labels))
+    return start
+
+
 @torch.no_grad()
 def back(model: Model) -> dict[str, float]:
     """How far a state is from where it set out after so many frames back and as many forward, as a share."""
-    motion, config = model.generator.motion, model.config
-    source = torch.randn(FEW, config.motion_dim, generator=rng())
-    if model.generator.motion_labels:
-        labels = model.example_condition(FEW, rng())
-        source = source + model.generator.shift(append(source[:, :0], labels, model.generator.motion_labels))
+    motion = model.generator.motion
+    source = draw_starts(model, FEW, model.example_condition(FEW, rng()), rng())
     start = motion.start(source)
     if motion.encoders:
         start = torch.stack([encoder(start) for encoder in motion.encoders])
@@ -161,13 +169,13 @@ def same_noise(model: Model, clips: int) -> dict[str, Any]:
     generator, config, rows = model.generator, model.config, {}
     motion, times = generator.motion, range(model.config.frames)
     content = torch.randn(clips, config.content_dim, generator=rng(0))
-    start = torch.randn(clips, config.motion_dim, generator=rng(1))
     labels = model.example_condition(clips, rng(2))
+    start = draw_starts(model, clips, labels, rng(1))
     noise = config.noise * torch.randn(clips, motion.noise_steps(times), config.motion_dim, generator=rng(3))
     step, usual = motion.equation.step, None
     for level in range(HALVINGS + 1):
         motion.equation.step = step / 2**level
-        film = generator(generator.codes(content, generator.path(start, times, noise, labels), labels=labels))
+        film = generator(generator.codes(content, motion(start, times, noise), labels=labels))
         usual = film if usual is None else usual
         rows[str(2**level)] = {"apart": apart(film, usual)}
         noise = halve_steps(noise, config.noise * torch.randn(noise.shape, generator=rng(10 + level)))
@@ -187,7 +195,7 @@ def runaway(model: Model, steps: int | None) -> dict[str, Any]:
         first = maps.generator.start(latent).unflatten(1, (-1, maps.config.base, maps.config.base))
         recurrent = maps.generator.recurrent
         states = recurrent.equation(first, recurrent.moments(times))  # (B, T, R, s, s)
-        source = torch.randn(FEW, model.config.motion_dim, generator=rng())
+        source = draw_starts(model, FEW, model.example_condition(FEW, rng()), rng())
         codes = model.generator.motion(source, times)
     curves = {
         "mocogan-ode": codes.square().mean((0, 2)).sqrt().tolist(),
