@@ -11,7 +11,7 @@ import labs
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
-REPEATED = ("_config.yml", "pyproject.toml", "README.md")  # and the labs
+REPEATED = ("_config.yml", "pyproject.toml", "README.md")  # and the labs, with their student versions
 
 
 def slug(url: str) -> str:
@@ -39,7 +39,7 @@ def change(url: str, root: Path = ROOT) -> None:
     for lab in labs.read_labs(root):
         notebook = nbformat.read(lab.path(root), as_version=4)
         labs.refresh(notebook, lab, root)
-        labs.write(notebook, lab.path(root))
+        labs.write_both(notebook, lab, root)
 
 
 def pages(name: str) -> str:

@@ -3,8 +3,8 @@
     python tools/labs.py write     card and set-up cell of every lab; the outputs stay
     python tools/labs.py run       run every lab at preset ci, then write card, set-up cell and outputs (make notebooks)
 
-Both take the names of labs (`01_gan`) to do only those. What a card says stands in notebooks/labs.toml, the
-repository's address in _config.yml, the version in vidgen_lab/__init__.py.
+Both write the student version of each lab too, and take the names of labs (`01_gan`) to do only those. What a card
+says stands in notebooks/labs.toml, the repository's address in _config.yml, the version in vidgen_lab/__init__.py.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 from vidgen_lab.core.manifest import environment
+from vidgen_lab.teach import student_version
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL_SECONDS = 300  # a cell that runs longer is stopped
@@ -48,6 +49,9 @@ class Lab:
 
     def path(self, root: Path = ROOT) -> Path:
         return root / "notebooks" / f"{self.notebook}.ipynb"
+
+    def student_path(self, root: Path = ROOT) -> Path:
+        return root / "notebooks" / "student" / f"{self.notebook}.ipynb"
 
     def manifest(self, preset: str, root: Path = ROOT) -> Path:
         """Where the cost of the whole lab at a preset is recorded."""
@@ -95,7 +99,7 @@ def card_source(lab: Lab, root: Path = ROOT) -> str:
     """The card, a markdown cell: goal, prerequisites, cost by preset, links."""
     url = address(root)
     owner, name = url.removeprefix("https://github.com/").split("/")
-    colab = f"https://colab.research.google.com/github/{owner}/{name}/blob/main/notebooks/{lab.notebook}.ipynb"
+    colab = f"https://colab.research.google.com/github/{owner}/{name}/blob/main/notebooks"
     online = f"https://{owner}.github.io/{name}/{lab.chapter}.html"
     return f"""\
 # Lab {lab.number}: {lab.title}
@@ -109,7 +113,9 @@ def card_source(lab: Lab, root: Path = ROOT) -> str:
 | `ci` | one CPU thread | {cost(lab, "ci", root)} |
 | `gpu` | one 16 GB GPU | {cost(lab, "gpu", root)} |
 
-[The chapter](../{lab.chapter}.md) ([on the web]({online})) · [Open in Colab]({colab})"""
+[The chapter](../{lab.chapter}.md) ([on the web]({online})) · [Open in Colab]({colab}/{lab.notebook}.ipynb)
+
+[Open in Colab without the folded solutions]({colab}/student/{lab.notebook}.ipynb)"""
 
 
 def refresh(notebook: NotebookNode, lab: Lab, root: Path = ROOT) -> None:
@@ -174,6 +180,13 @@ def write(notebook: NotebookNode, path: Path) -> None:
     fresh = path.with_suffix(".part")
     fresh.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8")
     os.replace(fresh, path)
+
+
+def write_both(notebook: NotebookNode, lab: Lab, root: Path = ROOT) -> None:
+    """The lab, and its student version."""
+    write(notebook, lab.path(root))
+    lab.student_path(root).parent.mkdir(exist_ok=True)
+    write(student_version(notebook, lab.notebook), lab.student_path(root))
 
 
 def write_json(value: dict[str, Any], path: Path) -> None:
@@ -244,7 +257,7 @@ def main() -> int:
             write_json(manifest, lab.manifest("ci"))
             print(f"{lab.notebook}: {manifest['cpu_seconds']} CPU-seconds, {manifest['peak_memory_mb']} MB at most")
         refresh(notebook, lab)
-        write(notebook, lab.path())
+        write_both(notebook, lab)
     return int(failed)
 
 

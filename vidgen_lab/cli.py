@@ -1,4 +1,4 @@
-"""The terminal: vidgen list | train | sample | evaluate | bench.
+"""The terminal: vidgen list | train | sample | evaluate | bench | teach.
 
 Every command has --help; that of train shows the defaults of the chosen preset."""
 
@@ -325,6 +325,66 @@ def _board_command(arguments: list[str]) -> None:
         print('No model of the zoo makes clips and has a preset "board".')
 
 
+@dataclass
+class ReleaseOptions:
+    """Writes the student versions of the labs: without solutions and outputs."""
+
+    labs: Path = Path("notebooks")  # folder of the instructor's notebooks
+    out: Path = Path("notebooks/student")  # folder for the student versions
+
+
+@dataclass
+class GradeOptions:
+    """Grades submitted labs. A sub-folder of FOLDER is a student, and so is a notebook in FOLDER itself."""
+
+    folder: tyro.conf.Positional[Path]  # the submissions
+    out: Path = Path("graded")  # folder for scores.csv, exercises.csv and feedback/
+    labs: Path = Path("notebooks")  # folder of the instructor's notebooks
+    private: Path | None = None  # folder of more checks: LAB/EXERCISE.py
+    seconds: float = 60.0  # that a cell may take
+    memory_gb: float = 3.0  # that a submission may hold
+
+
+@dataclass
+class CheckOptions:
+    """Runs the checks of a lab of yours and says what is wrong. Nothing leaves your machine."""
+
+    notebook: tyro.conf.Positional[Path]
+    seconds: float = 60.0  # that a cell may take
+
+
+TEACH = {"release": ReleaseOptions, "grade": GradeOptions, "check": CheckOptions}
+
+
+def teach_command(arguments: list[str]) -> None:
+    """the classroom: vidgen teach release | grade FOLDER | check NOTEBOOK"""
+    what = arguments[0] if arguments else ""
+    if what in ("-h", "--help"):
+        print("\n".join(f"  vidgen teach {name:8} {options.__doc__}" for name, options in TEACH.items()))
+        return
+    if what not in TEACH:
+        raise unknown("command of teach", what, TEACH, "vidgen teach --help shows all")
+    options = _run(TEACH[what], arguments[1:], f"vidgen teach {what}", TEACH[what].__doc__ or "")
+    try:
+        from vidgen_lab import teach
+    except ModuleNotFoundError as error:
+        raise ArgumentError(f'vidgen teach needs {error.name}: pip install "vidgen-lab[teach]"') from error
+    if what == "release":
+        for path in teach.release(options.labs, options.out):
+            print(f"{path} written.")
+    elif what == "grade":
+        limits = teach.Limits(options.seconds, options.memory_gb)
+        for graded in teach.grade(options.folder, options.labs, options.out, options.private, limits):
+            said = graded.said or ", ".join(f"{item.exercise.name} {item.points:g}" for item in graded.results)
+            print(f"{graded.student}: {graded.lab or graded.file.name} {graded.points:g} of {graded.most:g}. {said}")
+        print(f"{options.out / 'scores.csv'} and the feedback beside it written.")
+    else:
+        graded = teach.check(options.notebook, teach.Limits(options.seconds))
+        for item in graded.results:
+            print(f"{item.exercise.name}: {item.points:g} of {item.exercise.points:g}. {item.said}")
+        print(f"{graded.points:g} of {graded.most:g} points.")
+
+
 def _describe(name: str) -> None:
     row = zoo.entry(name)
     print(
@@ -398,6 +458,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "sample": sample_command,
     "evaluate": evaluate_command,
     "bench": bench_command,
+    "teach": teach_command,
 }
 
 if __name__ == "__main__":

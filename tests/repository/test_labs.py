@@ -31,6 +31,7 @@ def stored_text(cell) -> str:
 def test_every_notebook_is_in_the_table_of_labs():
     assert sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb")) == sorted(READ)
     assert all(lab.notebook.startswith(f"{lab.number:02d}_") for lab in LABS)
+    assert sorted(path.stem for path in (ROOT / "notebooks/student").glob("*.ipynb")) == sorted(READ)
     chapters = sorted(lab.number for lab in LABS if lab.number < 90)  # labs of the appendix count from 90
     assert chapters == list(range(1, len(chapters) + 1))
     assert len({lab.number for lab in LABS}) == len(LABS)
@@ -82,6 +83,13 @@ def test_a_lab_is_stored_as_the_tool_writes_it(lab):
     again = nbformat.from_dict(READ[lab.notebook])
     labs.normalise(again)
     assert nbformat.writes(again).rstrip("\n") + "\n" == lab.path().read_text(encoding="utf-8")
+
+
+@each_lab
+def test_the_student_version_is_current(lab):
+    student = labs.student_version(READ[lab.notebook], lab.notebook)
+    stored = lab.student_path().read_text(encoding="utf-8")
+    assert nbformat.writes(student).rstrip("\n") + "\n" == stored, "run: vidgen teach release"
 
 
 @each_lab

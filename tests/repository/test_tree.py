@@ -56,7 +56,8 @@ def test_the_patterns_above_find_what_they_look_for():
 
 def test_only_the_named_files_state_the_address_and_they_agree():
     url = labs.address()
-    allowed = {*map(Path, address.REPEATED), *(lab.path().relative_to(ROOT) for lab in labs.read_labs())}
+    written = [path for lab in labs.read_labs() for path in (lab.path(), lab.student_path())]
+    allowed = {*map(Path, address.REPEATED), *(path.relative_to(ROOT) for path in written)}
     stating = {name for name, text in texts() if address.slug(url) in text}
     assert stating <= allowed
     assert f'Repository = "{url}"' in (ROOT / "pyproject.toml").read_text()
