@@ -213,7 +213,7 @@ def runaway(model: Model, steps: int | None) -> dict[str, Any]:
     ax.set(title="size of the state", xlabel="frame")
     ax.legend(fontsize=8)
     viz.save_figure(fig, OUT / "runaway.png")
-    ends = {name: {"at_0": row[0], "at_16": row[2], "at_240": row[-1]} for name, row in curves.items()}
+    ends = {name: {"at_16": row[2], "at_240": row[-1], "times": row[-1] / row[2]} for name, row in curves.items()}
     return {"runaway": {**ends, "cpu_seconds": round(spent, 1)}}
 
 

@@ -1,7 +1,7 @@
 """Figures and clips of chapter 6, and the numbers that its text quotes.
 
     python book/video/continuous_figures.py           all of them, about a minute on one CPU thread
-    python book/video/continuous_figures.py between   between, steps, tolerance, phase, adjoint, noise, calculus
+    python book/video/continuous_figures.py between   between, steps, tolerance, phase, models, adjoint, noise, calculus
 
 Writes book/_static/continuous/ and results/continuous-figures.json. `adjoint` draws what results/continuous_adjoint.py
 measured.
@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 import torchdiffeq
+from matplotlib.patches import FancyBboxPatch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, interpolate
 
-from vidgen_lab import viz
+from vidgen_lab import create_model, viz
 from vidgen_lab.core.manifest import command_line, environment
 from vidgen_lab.data import load_digits, to_float
 from vidgen_lab.nn.dynamics import ODE, SDE, brownian, halve_steps, map_field, vector_field
@@ -275,6 +276,62 @@ def phase() -> dict[str, Any]:
     return {"parameters": {name: sum(p.numel() for p in f.parameters()) for name, f in published.items()}}
 
 
+# The models
+
+
+def models() -> dict[str, Any]:
+    """What an equation replaces in three generators, and what that costs in parameters."""
+    fig, ax = viz.figure(
+        alt="Three rows of boxes, for TGAN, MoCoGAN and TGANv2. In each row noise goes into a box, start; from there a "
+        "curve with dots for the frames leads on, and a box, the image generator, makes a frame of each dot. Below "
+        "each curve stands what it replaces: transposed convolutions, a GRU, a convolutional LSTM.",
+        width=7.8,
+        height=4.2,
+    )
+    rows = (
+        ("TGAN-ODE", "noise $z_0$", "100 numbers", "transposed convolutions", "frame from $z_0$, $x(t_k)$"),
+        ("MoCoGAN-ODE", "noise $h_0$", "motion code", "GRU", "frame from $z_C$, $x(t_k)$"),
+        ("TGANv2-ODE", "noise $z$", "feature map", "convolutional LSTM", "levels, from $x(t_k)$"),
+    )
+    for row, (name, noise_name, state, replaced, picture) in enumerate(rows):
+        y = 2 * (len(rows) - 1 - row)
+        ax.text(0, y + 0.85, name, color=INK, fontsize=10, weight="bold", va="center")
+        box(ax, (0.7, y), noise_name, INK)
+        box(ax, (2.9, y), "start $s$", REAL)
+        k = np.linspace(0, 1, 100)
+        ax.plot(4.1 + 3.0 * k, y + 0.3 * np.sin(6 * k), color=REAL, linewidth=2)
+        dots = np.linspace(0, 1, 6)
+        ax.plot(4.1 + 3.0 * dots, y + 0.3 * np.sin(6 * dots), "o", color=REAL, markersize=5)
+        ax.text(5.6, y - 0.62, f"{state}; was: {replaced}", color=INK, fontsize=8, ha="center", va="center")
+        box(ax, (8.9, y), picture, INK, 1.35)
+        for x0, x1 in ((1.4, 2.2), (3.6, 4.0), (7.2, 7.5)):
+            ax.annotate("", (x1, y), (x0, y), arrowprops={"arrowstyle": "->", "color": INK})
+    ax.set(xlim=(-0.1, 10.4), ylim=(-0.9, 5.2))
+    ax.set_axis_off()
+    viz.save_figure(fig, OUT / "models.png")
+    counts = {}
+    with torch.device("meta"):
+        for name, part in (("tgan", "temporal"), ("mocogan", "motion"), ("tganv2", "recurrent")):
+            found = counts.setdefault(name, {})
+            for key, model in (("", create_model(name, "paper")), ("_ode", create_model(f"{name}-ode", "paper"))):
+                found[f"whole{key}"] = parameters(model.generator)
+                found[key.strip("_") or "before"] = parameters(getattr(model.generator, part))
+    return {"models": counts}
+
+
+def box(ax: Any, at: tuple[float, float], words: str, color: str, half: float = 0.7) -> None:
+    """A rounded box with words in it."""
+    shape = FancyBboxPatch(
+        (at[0] - half, at[1] - 0.3), 2 * half, 0.6, boxstyle="round,pad=0.02", facecolor="none", edgecolor=color
+    )
+    ax.add_patch(shape)
+    ax.text(*at, words, color=color, fontsize=9, ha="center", va="center")
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
 # The adjoint
 
 
@@ -438,6 +495,7 @@ PARTS = {
     "steps": steps,
     "tolerance": tolerance,
     "phase": phase,
+    "models": models,
     "adjoint": adjoint,
     "noise": noise,
     "calculus": calculus,
