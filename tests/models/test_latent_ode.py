@@ -232,6 +232,26 @@ def test_the_map_equation_stands_in_tganv2_and_its_adjoint_has_the_gradient_of_b
     torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-3, atol=1e-3)
 
 
+def test_with_few_numbers_of_noise_a_path_starts_from_zeros_elsewhere():
+    model = build(MoCoGANSDE, start_dim=2, start_widths=()).eval()
+    start, noise = torch.randn(3, 2, generator=rng()), torch.randn(3, 28, 6, generator=rng())
+    first = model.generator.path(start, [0.0], noise)[:, 0]
+    assert torch.equal(first[:, :2], start) and not first[:, 2:].any()
+    wide = torch.cat([start, torch.zeros(3, 4)], dim=1)
+    assert torch.equal(model.generator.path(wide, range(8), noise), model.generator.path(start, range(8), noise))
+    assert model.sample(2).shape == (2, *model.config.shape)
+    model("generator", clips(model), Draw(0))
+
+
+@pytest.mark.parametrize("hidden", [None, 9])
+def test_lasting_is_how_the_equation_starts(hidden):
+    equation = dynamics(build(MoCoGANODE, lasting=True, hidden=hidden)).equation
+    at = torch.randn(6, generator=rng())
+    turning = torch.func.jacrev(equation.f)(torch.zeros(6))
+    torch.testing.assert_close(turning, -turning.T)
+    assert (torch.func.jacrev(equation.f)(at).trace()).abs() < 1e-5
+
+
 def test_each_level_of_tganv2_is_asked_at_the_same_times():
     model = build(TGANv2ODE)
     low, high = (model.sample(2, level=level, times=[0.5, 1.0, 2.5], generator=rng()) for level in (1, 2))
@@ -293,7 +313,8 @@ def test_paper_presets_have_the_published_parameter_counts():
         (lambda: build(TGANODE, step=0.0), "step=0.0"),
         (lambda: build(TGANSDE, order=2), "order=2.*an equation with noise is of order 1"),
         (lambda: build(MoCoGANSDE, adjoint=True), "adjoint=True.*take the model without noise"),
-        (lambda: build(MoCoGANODE, lasting=True), "lasting=True"),
+        (lambda: build(MoCoGANODE, lasting=True, order=2), "lasting=True with order=2: it is for order=1"),
+        (lambda: build(MoCoGANODE, start_dim=7), "start_dim=7: give 1 to motion_dim=6"),
         (lambda: build(TGANv2ODE, forget_bias=1.0), "forget_bias=1.0: there are no gates here"),
         (lambda: build(TGANv2ODE, duration=-1.0), "duration=-1.0"),
         (lambda: build(TGANv2SDE, adjoint=True), "adjoint=True.*take tganv2-ode"),

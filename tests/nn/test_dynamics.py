@@ -9,7 +9,17 @@ import torchsde
 from torch import Tensor, nn
 
 from vidgen_lab.core import ArgumentError
-from vidgen_lab.nn.dynamics import ODE, SDE, brownian, euler_step, halve_steps, map_field, rk4_step, vector_field
+from vidgen_lab.nn.dynamics import (
+    ODE,
+    SDE,
+    brownian,
+    euler_step,
+    halve_steps,
+    make_lasting,
+    map_field,
+    rk4_step,
+    vector_field,
+)
 
 FIXED = [("euler", {"step": 1 / 16}), ("rk4", {"step": 1 / 16})]
 ALL = [*FIXED, ("dopri5", {"tolerance": 1e-6})]
@@ -415,6 +425,24 @@ def test_the_shallow_field_moves_no_number_faster_than_one_and_the_deep_one_may(
     assert map_field(4)(100 * normal(5, 4, 3, 3)).abs().max() > 1
     assert (map_field(4, 0.0)(normal(5, 4, 3, 3)) >= 0).all()
     assert (map_field(4)(normal(5, 4, 3, 3)) < 0).any()
+
+
+@pytest.mark.parametrize("hidden", [None, 4, 11])
+def test_a_lasting_field_keeps_its_sum_of_log_cosh_and_the_volume_of_states(hidden):
+    field = vector_field(7, hidden).double()
+
+    def kept(x: Tensor) -> Tensor:
+        return field[0](x).cosh().log().sum(1)
+
+    start, equation = torch.randn(5, 7, generator=rng()).double(), ODE(field, step=1 / 20)
+    path = equation(start, [0.0, 4.0])
+    assert (kept(path[:, 1]) / kept(start) - 1).abs().max() > 0.1, "a fresh field does not"
+    make_lasting(field)
+    path = equation(start, [0.0, 4.0])
+    torch.testing.assert_close(kept(path[:, 1]), kept(start), rtol=1e-5, atol=0)
+    assert (path[:, 1] - start).abs().amax(1).min() > 0.3
+    flow = torch.func.jacrev(lambda x: equation(x[None], [4.0])[0, 0])(start[0])
+    assert flow.det().item() == pytest.approx(1, abs=1e-5)
 
 
 def test_fresh_weights_are_those_of_xavier_with_gain_root_two():

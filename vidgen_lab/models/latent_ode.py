@@ -28,6 +28,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from vidgen_lab.core import (
     ArgumentError,
@@ -42,7 +43,7 @@ from vidgen_lab.core import (
 )
 from vidgen_lab.models import mocogan, tgan, tganv2
 from vidgen_lab.nn.conv3d import check_shape, faster_memory
-from vidgen_lab.nn.dynamics import ODE, SDE, Form, map_field, vector_field
+from vidgen_lab.nn.dynamics import ODE, SDE, Form, make_lasting, map_field, vector_field
 from vidgen_lab.nn.initialise import initialise
 from vidgen_lab.nn.labels import append, complete, count_values
 
@@ -55,6 +56,7 @@ class Motion:
     order: int = 1  # of the equation; 2 and 3 without noise only
     form: Form = "published"  # of an equation of order 2 or 3, see nn/dynamics.py
     hidden: int | None = None  # of f and g; None: a single layer and tanh
+    lasting: bool = False  # f starts so that what the start decides lasts, see nn/dynamics.py; order 1 only
     duration: float = 1.0  # time of the equation that passes from the first frame of a training clip to its last
     step: float = 1 / 15  # of the solver, in the same time
     adjoint: bool = False  # gradients by a second equation, without noise only
@@ -62,6 +64,8 @@ class Motion:
     def check_motion(self) -> None:
         if not self.duration > 0:
             raise ArgumentError(f"duration={self.duration}: give a length of time above 0.")
+        if self.lasting and self.order > 1:
+            raise ArgumentError(f"lasting=True with order={self.order}: it is for order=1. Leave it out.")
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,13 @@ class MoCoGANODEConfig(Motion, mocogan.MoCoGANConfig):
     """Sizes. As MoCoGAN's; `noise` scales the noise of an equation that has one."""
 
     motion_dim: int = 16
+    start_dim: int | None = None  # numbers of noise that a path starts from, the others are 0; None: all
 
     def __post_init__(self) -> None:
         self.check_motion()
         super().__post_init__()
-        if self.lasting:
-            raise ArgumentError("lasting=True: there is no recurrent network here. Leave it out.")
+        if self.start_dim is not None and not 1 <= self.start_dim <= self.motion_dim:
+            raise ArgumentError(f"start_dim={self.start_dim}: give 1 to motion_dim={self.motion_dim}, or None for all.")
 
 
 class Path(nn.Module):
@@ -106,7 +111,7 @@ class Path(nn.Module):
     def __init__(self, equation: ODE | SDE, state: tuple[int, ...], duration: float, frames: int) -> None:
         super().__init__()
         self.equation, self.state = equation, state
-        self.pace = duration / max(1, frames - 1)  # time of the equation from a frame to the next
+        self.pace = duration / max(1, frames - 1)  # time of the equation from a frame to the next, eq. (latent-times)
 
     def walk(self, start: Tensor, times: Sequence[float], noise: Tensor | None = None) -> Tensor:
         """`(B, ...)` and times `(T,)` in frames to `(B, T, ...)`.
@@ -159,6 +164,8 @@ class Dynamics(Path):
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight, gain=sqrt(2))
         f = vector_field(width, config.hidden, inputs=config.order if config.form == "textbook" else 1)
+        if config.lasting:
+            make_lasting(f)
         if random:
             equation: ODE | SDE = SDE(f, vector_field(width, config.hidden), step=config.step)
         else:
@@ -247,7 +254,7 @@ class TGANGenerator(tgan.Generator):
     def forward(self, drawn: Latent, labels: Batch | None = None, times: Sequence[float] | None = None) -> Tensor:
         source = append(drawn.latent, labels, self.labels)
         path = self.temporal(source, self.times if times is None else times, drawn.noise)
-        return self.image(source, path).transpose(1, 2)
+        return self.image(source, path).transpose(1, 2)  # eq. (latent-tgan)
 
 
 class TGANODE(tgan.TGAN):
@@ -307,10 +314,11 @@ class MoCoGANGenerator(mocogan.Generator):
         self.motion = Dynamics(config, config.motion_dim, config.motion_dim, config.frames, random)
 
     def path(self, start: Tensor, times: Sequence[float], noise: Tensor, labels: Batch | None = None) -> Tensor:
-        """`(B, M)`, times in frames and `(B, K, M)` to motion codes `(B, T, M)`. Labels of motion shift the start."""
+        """`(B, S)`, times in frames and `(B, K, M)` to motion codes `(B, T, M)`. Labels of motion shift the start."""
+        start = pad(start, (0, self.motion.state[0] - start.shape[1]))  # (B, M)
         if self.motion_labels:
             start = start + self.shift(append(start[:, :0], labels, self.motion_labels))
-        return self.motion(start, times, noise)
+        return self.motion(start, times, noise)  # eq. (latent-mocogan)
 
 
 class MoCoGANODE(mocogan.MoCoGAN):
@@ -329,7 +337,7 @@ class MoCoGANODE(mocogan.MoCoGAN):
     def _codes(self, batch: Batch, draw: Draw) -> tuple[Tensor, Tensor | None]:
         config, rows, times = self.config, len(batch["video"]), range(self.config.frames)
         content = draw.normal("content", (rows, config.content_dim))
-        start = draw.normal("start", (rows, config.motion_dim))
+        start = draw.normal("start", (rows, config.start_dim or config.motion_dim))
         noise = config.noise * self.generator.motion.draw_noise(draw, rows, times)
         motion = self.generator.path(start, times, noise, batch)
         category = draw.randint("category", (rows,), 0, config.categories) if config.categories else None
@@ -355,7 +363,7 @@ class MoCoGANODE(mocogan.MoCoGAN):
             category = self._checked(condition.get(config.label, drawn.repeat_interleave(futures)))
         content, start = (
             latent_normal(different, dim, self.device, generator).repeat_interleave(futures, dim=0)
-            for dim in (config.content_dim, config.motion_dim)
+            for dim in (config.content_dim, config.start_dim or config.motion_dim)
         )
         noise = config.noise * self.generator.motion.sample_noise(n, moments, self.device, generator)
         motion = self.generator.path(start, moments, noise, labels)
@@ -411,7 +419,7 @@ class MapDynamics(Path):
         super().__init__(equation, (width, config.base, config.base), config.duration, config.frames)
 
     def forward(self, first: Tensor, walk: Walk) -> Tensor:
-        return self.walk(first, *walk).transpose(1, 2)
+        return self.walk(first, *walk).transpose(1, 2)  # eq. (latent-tganv2)
 
 
 class TGANv2Generator(tganv2.Generator):
@@ -480,6 +488,8 @@ _DIGITS = DataConfig("moving-digits", size=32, frames=16)
 _PAPER = "the networks of the paper's public code; never run here."
 _SMALL = "60 CPU-seconds on one thread (estimated); never run here."
 _PUBLISHED_STEP = {False: 1 / 15, True: 1 / 40}
+_STEP = {False: 4 / 15, True: 4 / 30}  # of equations of duration 4
+_TODO = "never run here."
 
 
 def _tgan(random: bool) -> dict[str, Preset]:
@@ -524,15 +534,28 @@ def _mocogan(random: bool) -> dict[str, Preset]:
     phases = [phase.name for phase in MoCoGANODE.phases]
     published_adam = {name: Optimizer(lr=2e-4, betas=(0.5, 0.999), weight_decay=1e-5) for name in phases}
     adam = {name: Optimizer(lr=1e-3, betas=(0.5, 0.99), schedule="linear", final_lr=2e-4) for name in phases}
+    long = mocogan.MoCoGAN.presets["cpu"].recipe
+    turning = replace(_DIGITS, turn=random)
+    small = MoCoGANODEConfig(
+        motion_dim=32, start_widths=(), start_dim=4 if random else None, lasting=True, duration=4.0, step=_STEP[random]
+    )
+    digit = replace(
+        small,
+        content_dim=32 if random else 50,
+        motion_dim=64,
+        labels=("digit", "direction", "speed"),
+        generator_widths=(192, 64, 32),
+        video_widths=(16, 48, 96),
+        image_widths=(32, 64, 128),
+        video_frames=16,
+    )
     return {
         "paper": Preset(
             published, Recipe(_FILMS, batch_size=32, steps=100_000, optimizers=published_adam), note=_PAPER
         ),
-        "ci": Preset(
-            MoCoGANODEConfig(step=1 / 60 if random else 1 / 15),
-            Recipe(_DIGITS, batch_size=16, steps=280, optimizers=adam, ema_decay=0.999),
-            note=_SMALL,
-        ),
+        "cpu": Preset(digit, replace(long, data=turning), note=_TODO),
+        "board": Preset(replace(digit, labels=()), replace(long, steps=900), note=_TODO),
+        "ci": Preset(small, Recipe(turning, batch_size=16, steps=280, optimizers=adam, ema_decay=0.999), note=_SMALL),
     }
 
 
