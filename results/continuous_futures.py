@@ -13,14 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from continuous_times import centres
-from continuous_turns import turn_of
+from continuous_turns import misses
 from torch import Tensor
 
 from vidgen_lab import load_pretrained, metrics, viz
 from vidgen_lab.core import Model
 from vidgen_lab.core.manifest import environment
+from vidgen_lab.data import MovingDigits
 from vidgen_lab.training.state import write_json
 from vidgen_lab.viz.arrays import frames_of
 from vidgen_lab.viz.files import mp4_bytes, write_bytes
@@ -30,11 +32,11 @@ OUT = ROOT / "book" / "_static" / "continuous"
 STARTS, FUTURES = 64, 32
 OFTEN = 1 / 8  # of a start's futures that must take the rarer turn
 SETTINGS: dict[str, Any] = {"size": 32, "frames": 16, "turn": True}
-SHOWN = 3  # the start whose fan is drawn
+SHOWN = (0, 1, 2)  # the starts whose fans are drawn
 
 
-def draw_clips(model: Model, n: int, futures: int, seed: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """n clips `(n, C, T, S, S)`, so many in a row from one start and with one set of labels, and these labels."""
+def draw_clips(model: Model, n: int, futures: int, seed: int) -> Tensor:
+    """n clips `(n, C, T, S, S)`, so many in a row from one start and with one set of labels."""
     generator = torch.Generator().manual_seed(seed)
     labels = model.example_condition(n // futures, generator) or {}
     labels = {name: values.repeat_interleave(futures) for name, values in labels.items()}
@@ -42,17 +44,40 @@ def draw_clips(model: Model, n: int, futures: int, seed: int) -> tuple[Tensor, d
     for rows in torch.arange(n).split(128):
         asked = {name: values[rows] for name, values in labels.items()} or None
         parts.append(model.sample(len(rows), condition=asked, generator=generator, futures=futures))
-    return torch.cat(parts), labels
+    return torch.cat(parts)
 
 
-def fan(tracks: Tensor, axes: Any) -> None:
-    """The tracks of one start, and how far the tracks of a start are from their mean over time."""
-    axes[0].plot(*tracks[SHOWN].permute(2, 1, 0), color=viz.figures.FAKE, linewidth=0.8, alpha=0.7)
-    axes[0].plot(*tracks[SHOWN, 0, 0], "o", color=viz.figures.INK)
-    axes[0].set(title="one start, its futures", xlim=(0, 31), ylim=(31, 0), aspect="equal", xticks=[], yticks=[])
-    axes[1].plot(spread(tracks).mean(0), color=viz.figures.FAKE)
-    axes[1].set(title="spread of a start's futures, pixels", xlabel="frame")
-    axes[1].set_ylim(bottom=0)
+class Decided(MovingDigits):
+    """Clips whose coins all show `side`: an index into TURNS."""
+
+    side = 0
+
+    def _path(self, start: np.ndarray, velocity: np.ndarray, coin: np.ndarray, room: int) -> np.ndarray:
+        return super()._path(start, velocity, np.full_like(coin, self.side), room)
+
+
+def real_tracks(starts: int) -> Tensor:
+    """Tracks of held-out clips that turn left, and of the same that turn right: `(starts, 2, T, 2)`."""
+    data, pair = Decided("test", **SETTINGS), []
+    for data.side in (0, 1):
+        pair.append(centres(data.__getitems__(list(range(starts)))["video"]))
+    return torch.stack(pair, dim=1)
+
+
+def fan(tracks: Tensor, real: Tensor) -> None:
+    """The tracks of three starts, and how far the tracks of a start are from their mean over time."""
+    fig, axes = viz.figure(1, 4, alt=ALT, width=8.8, height=2.7, width_ratios=(1, 1, 1, 1.3))
+    for ax, of_one in zip(axes, tracks[list(SHOWN)], strict=False):
+        ax.plot(*of_one.permute(2, 1, 0), color=viz.figures.FAKE, linewidth=0.7, alpha=0.7)
+        ax.plot(*of_one[0, 0], "o", color=viz.figures.INK, markersize=5)
+        ax.set(xlim=(5, 26), ylim=(26, 5), aspect="equal", xticks=[], yticks=[])
+    axes[1].set(title="the futures of three starts")
+    axes[3].plot(spread(real).mean(0), color=viz.figures.REAL, label="real, two turns")
+    axes[3].plot(spread(tracks).mean(0), color=viz.figures.FAKE, label="generated")
+    axes[3].set(title="spread, pixels", xlabel="frame")
+    axes[3].set_ylim(bottom=0)
+    axes[3].legend(fontsize=7)
+    viz.save_figure(fig, OUT / "futures.png")
 
 
 def spread(tracks: Tensor) -> Tensor:
@@ -63,13 +88,18 @@ def spread(tracks: Tensor) -> Tensor:
 
 def turns(clips: Tensor) -> dict[str, float]:
     """Of clips `(starts, futures, C, T, S, S)`: how many turn left, and how many starts turn both ways."""
-    left = torch.stack([(turn_of(of) == 0).float().mean() for of in clips])  # share of each start
-    rarer = torch.minimum(left, 1 - left)
+    miss = misses(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])  # (starts, futures, 2), pixels
+    left, clear = miss.argmin(2) == 0, miss.amax(2) > 2 * miss.amin(2)
+    rarer = torch.minimum(left.float().mean(1), (~left).float().mean(1))
+    clearly = torch.minimum((left & clear).float().mean(1), (~left & clear).float().mean(1))
     return {
-        "left": left.mean().item(),
+        "left": left.float().mean().item(),
         "both": (rarer > 0).float().mean().item(),
         "both_often": (rarer >= OFTEN).float().mean().item(),
+        "both_clearly": (clearly >= OFTEN).float().mean().item(),
         "rarer": rarer.mean().item(),
+        "clear": clear.float().mean().item(),
+        "miss": miss.amin(2).mean().item(),
     }
 
 
@@ -97,7 +127,7 @@ def main() -> None:
 
     shared, alone = draw_clips(model, count, FUTURES, 0), draw_clips(model, count, 1, 1)
     tracks = by_start(centres(shared))  # (starts, futures, T, 2)
-    apart = spread(tracks).mean(0)
+    apart, real_apart = spread(tracks).mean(0), spread(real_tracks(STARTS)).mean(0)
     fvd = {
         "real": distance(held_out),
         "real, few starts": distance(held_out[::FUTURES].repeat_interleave(FUTURES, dim=0)),
@@ -108,7 +138,8 @@ def main() -> None:
         "fvd": {**fvd, "ratio": fvd["shared"] / fvd["alone"]},
         "turns": turns(by_start(shared)),
         "turns, a start each": turns(by_start(alone)),
-        "spread": {"first": apart[0].item(), "middle": apart[8].item(), "last": apart[-1].item()},
+        "spread": {"middle": apart[7].item(), "last": apart[-1].item()},
+        "spread, real": {"middle": real_apart[7].item(), "last": real_apart[-1].item()},
         "noise": {},
     }
     usual = model.config
@@ -118,12 +149,10 @@ def main() -> None:
         last = spread(by_start(centres(clips.flatten(0, 1)))).mean(0)[-1].item()
         found["noise"][name] = {"scale": scale, "last": last, **turns(clips)}
     print(found, flush=True)
-    fig, axes = viz.figure(1, 2, alt=ALT, width=7.0, height=3.3)
-    fan(tracks, axes)
-    viz.save_figure(fig, OUT / "futures.png")
+    fan(tracks, real_tracks(STARTS))
     shown = by_start(shared)[:3, :6].flatten(0, 1)
     write_bytes(OUT / "futures.mp4", mp4_bytes(frames_of(shown, columns=6).repeat(3, 1).repeat(3, 2), fps=8))
-    viz.save(by_start(shared)[SHOWN, :6, :, ::2], OUT / "futures-strips.png")
+    viz.save(by_start(shared)[SHOWN[0], :6, :, ::2], OUT / "futures-strips.png")
     spent = round(time.process_time() - begun, 1)
     stated = {"starts": count // FUTURES, "futures": FUTURES, "clips": count, "often": OFTEN, **SETTINGS}
     manifest = {"command": "python results/continuous_futures.py", **environment(), "cpu_seconds": spent}
@@ -133,8 +162,8 @@ def main() -> None:
 
 
 ALT = (
-    "Left, the tracks of the digits of one start: they run together in the first half and part in the second. Right, "
-    "how far the futures of a start are apart over the frames."
+    "Three squares with the tracks of the futures of one start each, from a dot. Right, how far the futures of a start "
+    "are apart over the frames, for real clips and for generated ones."
 )
 
 

@@ -130,14 +130,14 @@ def pace(model: Model, clips: int) -> dict[str, Any]:
             return super()._path(start, velocity * self.rate, coin, room)
 
     rows, real, shown = {}, Paced("test", **SETTINGS), {}
-    for rate in (0.5, 1.0, 2.0):
+    for name, rate in (("half", 0.5), ("usual", 1.0), ("double", 2.0)):
         real.rate = rate
         held_out = real.__getitems__(list(range(clips)))["video"]
         shown[rate] = drawn(model, clips, [rate * k for k in range(16)])
-        rows[f"{rate:g}"] = {"model": travelled(shown[rate]), "real": travelled(held_out)}
+        rows[name] = {"model": travelled(shown[rate]), "real": travelled(held_out)}
     for row in list(rows.values()):
         for name in ("model", "real"):
-            row[f"{name}_ratio"] = row[name] / rows["1"][name]
+            row[f"{name}_ratio"] = row[name] / rows["usual"][name]
     shared = apart(shown[0.5][:, :, ::2], shown[1.0][:, :, :8])
     film = torch.cat([clips[:3] for clips in shown.values()]).repeat_interleave(3, 3).repeat_interleave(3, 4)
     write_bytes(OUT / "pace.mp4", mp4_bytes(frames_of(film, columns=3), fps=8))
