@@ -48,18 +48,18 @@ def draw_clips(model: Model, n: int, futures: int, seed: int) -> Tensor:
 
 
 class Decided(MovingDigits):
-    """Clips whose coins all show `side`: an index into TURNS."""
+    """Clips whose coins all show `toss`: an index into TURNS."""
 
-    side = 0
+    toss = 0
 
     def _path(self, start: np.ndarray, velocity: np.ndarray, coin: np.ndarray, room: int) -> np.ndarray:
-        return super()._path(start, velocity, np.full_like(coin, self.side), room)
+        return super()._path(start, velocity, np.full_like(coin, self.toss), room)
 
 
 def real_tracks(starts: int) -> Tensor:
     """Tracks of held-out clips that turn left, and of the same that turn right: `(starts, 2, T, 2)`."""
     data, pair = Decided("test", **SETTINGS), []
-    for data.side in (0, 1):
+    for data.toss in (0, 1):
         pair.append(centres(data.__getitems__(list(range(starts)))["video"]))
     return torch.stack(pair, dim=1)
 
