@@ -10,6 +10,8 @@ BENCH_READY := .venv-bench/ready
 COMPARISONS := metrics gan_step dcgan_step vgan_step mocogan_step tganv2_step moving_digits quantizer transformer video_diffusion nuwa latte
 TIMED := gan digits-3d
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.ini --nbval-cell-timeout 300 --ignore=notebooks/student
+# Tests are shared out between two processes; those of one file stay together.
+SHARED := -n 2 --dist loadfile
 
 export OMP_NUM_THREADS = 1
 
@@ -48,7 +50,8 @@ test: book
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/coverage run -m pytest $(NBVAL)
+	$(BIN)/python -m pytest notebooks $(NBVAL) $(SHARED)
+	$(BIN)/python -m pytest tests $(SHARED) --cov=vidgen_lab --cov-report=
 	@echo "Coverage of vidgen_lab in %, at least 90 (coverage report shows the lines):"
 	@$(BIN)/coverage report --fail-under=90 --format=total
 
