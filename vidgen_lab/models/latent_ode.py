@@ -45,7 +45,9 @@ from vidgen_lab.models import mocogan, tgan, tganv2
 from vidgen_lab.nn.conv3d import check_shape, faster_memory
 from vidgen_lab.nn.dynamics import ODE, SDE, Form, make_lasting, map_field, vector_field
 from vidgen_lab.nn.initialise import initialise
-from vidgen_lab.nn.labels import append, complete, count_values
+from vidgen_lab.nn.labels import VALUES, append, complete, count_values
+
+TURNS = 4.0  # of a lasting equation: half of what its fastest numbers turn by in a training clip, radians
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class Dynamics(Path):
                 nn.init.xavier_uniform_(layer.weight, gain=sqrt(2))
         f = vector_field(width, config.hidden, inputs=config.order if config.form == "textbook" else 1)
         if config.lasting:
-            make_lasting(f)
+            make_lasting(f, TURNS / config.duration)
         if random:
             equation: ODE | SDE = SDE(f, vector_field(width, config.hidden), step=config.step)
         else:
@@ -312,6 +314,11 @@ class MoCoGANGenerator(mocogan.Generator):
     def __init__(self, config: MoCoGANODEConfig, random: bool) -> None:
         super().__init__(config)
         self.motion = Dynamics(config, config.motion_dim, config.motion_dim, config.frames, random)
+        if self.motion_labels:  # a mean over the values of a label would be a path that all clips share
+            with torch.no_grad():
+                nn.init.normal_(self.shift.weight, std=0.7)
+                for vectors in self.shift.weight.split([VALUES[name] for name in self.motion_labels], dim=1):
+                    vectors -= vectors.mean(1, keepdim=True)
 
     def path(self, start: Tensor, times: Sequence[float], noise: Tensor, labels: Batch | None = None) -> Tensor:
         """`(B, S)`, times in frames and `(B, K, M)` to motion codes `(B, T, M)`. Labels of motion shift the start."""

@@ -352,25 +352,26 @@ def vector_field(width: int, hidden: int | None = None, *, inputs: int = 1) -> n
     return _initialised(layers)
 
 
-def make_lasting(field: nn.Sequential) -> None:
+def make_lasting(field: nn.Sequential, rate: float = 1.0) -> None:
     """Lets what the start decides last: changes a fresh `vector_field` of order 1, in place.
 
     Then f(x) = S A' tanh(A x + b), with S skew-symmetric, A orthogonal and b = 0, or f(x) = tanh(S x + b) of a single
     layer. So the sum of log cosh(A x + b), or of log cosh(S x + b), stays what it is all along a path, and so does the
-    volume of a cloud of states: paths turn, and neither meet nor leave. The fastest turn once in a time of about pi.
+    volume of a cloud of states: paths turn, and neither meet nor leave. The fastest turn by 2 `rate` radians in
+    a unit of time, while they are small.
     """
     first, last = field[0], field[-1]
     with torch.no_grad():
         width = first.in_features
-        free = first.weight.new_empty(width, width).normal_() / sqrt(2 * width)
-        skew = free - free.T  # eigenvalues up to about 2i
+        free = rate * first.weight.new_empty(width, width).normal_() / sqrt(2 * width)
+        skew = free - free.T  # eigenvalues up to about 2i times the rate
         nn.init.zeros_(first.bias)
         if isinstance(last, nn.Linear):
             nn.init.orthogonal_(first.weight)
             last.weight.copy_(skew @ first.weight.T)
             nn.init.zeros_(last.bias)
         else:
-            first.weight.copy_(skew)
+            first.weight.copy_(skew)  # eq. (latent-lasting)
 
 
 def map_field(channels: int, slope: float = 0.2, *, inputs: int = 1) -> nn.Sequential:
