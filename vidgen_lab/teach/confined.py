@@ -81,7 +81,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     fence(Path(folder))
-    sys.argv = ["ipykernel_launcher", "-f", connection]
+    quick = ("--InteractiveShell.xmode=Plain", "--HistoryManager.enabled=False")
+    sys.argv = ["ipykernel_launcher", "-f", connection, *quick]
     runpy.run_module("ipykernel_launcher", run_name="__main__")
 
 

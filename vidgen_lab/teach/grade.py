@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,7 +109,8 @@ def read(path: Path) -> NotebookNode:
         for cell in [*raw.get("cells", ()), *(cell for sheet in raw.get("worksheets", ()) for cell in sheet["cells"])]:
             if "outputs" in cell:
                 cell["outputs"] = []
-        notebook = nbformat.reads(json.dumps(raw), as_version=4)
+        with warnings.catch_warnings(action="ignore"):  # of cells that were copied with their identity
+            notebook = nbformat.reads(json.dumps(raw), as_version=4)
         for cell in notebook.cells:
             if not isinstance(cell.source, str) or not isinstance(cell.metadata, dict):
                 raise ValueError("a cell without text")
