@@ -244,6 +244,17 @@ def test_with_few_numbers_of_noise_a_path_starts_from_zeros_elsewhere():
 
 
 @pytest.mark.parametrize("hidden", [None, 9])
+@pytest.mark.parametrize("kind", [TGANSDE, MoCoGANSDE], ids=lambda kind: kind.name)
+def test_noise_pushes_only_the_numbers_that_are_named_and_reaches_the_others_through_the_drift(kind, hidden):
+    motion, noise = dynamics(build(kind, noisy=2, hidden=hidden)), torch.randn(3, 30, 6, generator=rng())
+    start = motion.start(torch.randn(1, 6, generator=rng())).expand(3, 6)
+    step = motion.equation.step
+    path = motion.equation(start, [0.0, step, 8 * step], noise)
+    one, many = ((path[1:, k] - path[:1, k]).abs().amax(0) for k in (1, 2))  # how far three futures are apart
+    assert not one[:4].any() and one[4:].min() > 1e-3 and many.min() > 1e-3
+
+
+@pytest.mark.parametrize("hidden", [None, 9])
 def test_lasting_is_how_the_equation_starts(hidden):
     equation = dynamics(build(MoCoGANODE, lasting=True, hidden=hidden)).equation
     at = torch.randn(6, generator=rng())
@@ -314,6 +325,8 @@ def test_paper_presets_have_the_published_parameter_counts():
         (lambda: build(TGANSDE, order=2), "order=2.*an equation with noise is of order 1"),
         (lambda: build(MoCoGANSDE, adjoint=True), "adjoint=True.*take the model without noise"),
         (lambda: build(MoCoGANODE, lasting=True, order=2), "lasting=True with order=2: it is for order=1"),
+        (lambda: build(MoCoGANODE, noisy=3), "noisy=3: give 1 to 6 with noise"),
+        (lambda: build(MoCoGANSDE, noisy=7), "noisy=7: give 1 to 6 with noise"),
         (lambda: build(MoCoGANODE, start_dim=7), "start_dim=7: give 1 to motion_dim=6"),
         (lambda: build(TGANv2ODE, forget_bias=1.0), "forget_bias=1.0: there are no gates here"),
         (lambda: build(TGANv2ODE, duration=-1.0), "duration=-1.0"),

@@ -62,6 +62,7 @@ class Motion:
     duration: float = 1.0  # time of the equation that passes from the first frame of a training clip to its last
     step: float = 1 / 15  # of the solver, in the same time
     adjoint: bool = False  # gradients by a second equation, without noise only
+    noisy: int | None = None  # how many numbers of the latent, the last ones, noise pushes; None: all
 
     def check_motion(self) -> None:
         if not self.duration > 0:
@@ -158,6 +159,8 @@ class Dynamics(Path):
                 f"order={config.order}, adjoint={config.adjoint}: an equation with noise is of order 1, and its "
                 "gradients go back through the steps. Give order=1 and adjoint=False, or take the model without noise."
             )
+        if config.noisy is not None and not (random and 1 <= config.noisy <= width):
+            raise ArgumentError(f"noisy={config.noisy}: give 1 to {width} with noise, None for all and without noise.")
         layers: list[nn.Module] = []
         for pair in pairwise((width_in, *config.start_widths, width)) if config.start_widths else ():
             layers += [nn.Linear(*pair), nn.LeakyReLU(0.2)]
@@ -169,7 +172,7 @@ class Dynamics(Path):
         if config.lasting:
             make_lasting(f, TURNS / config.duration)
         if random:
-            equation: ODE | SDE = SDE(f, vector_field(width, config.hidden), step=config.step)
+            equation: ODE | SDE = SDE(f, vector_field(width, config.hidden, moved=config.noisy), step=config.step)
         else:
             equation = ODE(f, config.order, form=config.form, step=config.step, adjoint=config.adjoint)
         super().__init__(equation, (width,), config.duration, frames)
@@ -495,7 +498,6 @@ _DIGITS = DataConfig("moving-digits", size=32, frames=16)
 _PAPER = "the networks of the paper's public code; never run here."
 _SMALL = "60 CPU-seconds on one thread (estimated); never run here."
 _PUBLISHED_STEP = {False: 1 / 15, True: 1 / 40}
-_STEP = {False: 4 / 15, True: 4 / 30}  # of equations of duration 4
 _TODO = "never run here."
 
 
@@ -544,12 +546,19 @@ def _mocogan(random: bool) -> dict[str, Preset]:
     long = mocogan.MoCoGAN.presets["cpu"].recipe
     turning = replace(_DIGITS, turn=random)
     small = MoCoGANODEConfig(
-        motion_dim=32, start_widths=(), start_dim=4 if random else None, lasting=True, duration=4.0, step=_STEP[random]
+        motion_dim=32,
+        start_widths=(),
+        start_dim=4 if random else None,
+        lasting=True,
+        duration=4.0,
+        step=4 / 30 if random else 4 / 15,
+        noisy=16 if random else None,
     )
     digit = replace(
         small,
         content_dim=32 if random else 50,
         motion_dim=64,
+        noisy=32 if random else None,
         labels=("digit", "direction", "speed"),
         generator_widths=(192, 64, 32),
         video_widths=(16, 48, 96),

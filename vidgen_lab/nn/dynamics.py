@@ -339,16 +339,20 @@ def halve_steps(noise: Tensor, fresh: Tensor) -> Tensor:
     return halves.flatten(1, 2)
 
 
-def vector_field(width: int, hidden: int | None = None, *, inputs: int = 1) -> nn.Sequential:
-    """f over vectors: `(B, inputs * width) -> (B, width)`. gordon2021latent
+def vector_field(width: int, hidden: int | None = None, *, inputs: int = 1, moved: int | None = None) -> nn.Sequential:
+    """f or g over vectors: `(B, inputs * width) -> (B, width)`. gordon2021latent
 
     Linear and tanh, so that no number moves faster than 1; with `hidden`, the deep form: linear, tanh, linear.
-    `inputs` is the order of an equation in textbook form.
+    `inputs` is the order of an equation in textbook form. With `moved`, only the last so many numbers get a value, and
+    the others 0.
     """
+    outputs = width if moved is None else moved
     if hidden is None:
-        layers = [nn.Linear(inputs * width, width), nn.Tanh()]
+        layers: list[nn.Module] = [nn.Linear(inputs * width, outputs), nn.Tanh()]
     else:
-        layers = [nn.Linear(inputs * width, hidden), nn.Tanh(), nn.Linear(hidden, width)]
+        layers = [nn.Linear(inputs * width, hidden), nn.Tanh(), nn.Linear(hidden, outputs)]
+    if outputs < width:
+        layers.append(nn.ConstantPad1d((width - outputs, 0), 0.0))
     return _initialised(layers)
 
 
