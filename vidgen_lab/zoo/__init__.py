@@ -199,6 +199,7 @@ ENTRIES = {
             "a causal transformer that writes boxes of codes: from labels, from given frames, or from nothing",
             "video/videogpt",
             "yan2021videogpt",
+            ("cpu",),
         ),
         Entry(
             "fusion-tokenizer",
