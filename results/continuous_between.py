@@ -2,11 +2,12 @@
 
     python results/continuous_between.py    writes results/continuous-between.json and book/_static/continuous/frames*
 
-Clips of moving digits are simulated at eighths of a frame: at an eighth of the speed, so that every eighth moment is a
-frame of the ordinary clip. Only these frames are given, or only every fourth of them. A model is fitted to them by
-gradient descent: first its content and its start, then its generator around what was found, for all clips together.
-Then it is asked for all moments. Beside it: given frames that fade into each other, MoCoGAN with its recurrent codes
-joined by straight lines, and the codes of the equation joined so. --fast tries it with a few steps, into runs/.
+Clips of moving digits are simulated at eighths of a frame: at an eighth of the speed, so that every eighth moment is
+a frame of the ordinary clip. Only these frames are given, or every second of them, or every fourth. A model is fitted
+to them by gradient descent: first its content and its start, then its generator around what was found, for all clips
+together. Then it is asked for all moments. Beside it: given frames that fade into each other, MoCoGAN with its
+recurrent codes joined by straight lines, and the codes of the equation joined so. --fast tries it with a few steps,
+into runs/.
 """
 
 import argparse
@@ -35,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "book" / "_static" / "continuous"
 RATE, FRAMES, SIZE = 8, 16, 32
 MOMENTS = [k / RATE for k in range(RATE * (FRAMES - 1) + 1)]  # 121 of them, in frames
-GAPS = 1, 4  # every frame is given, or every fourth
+GAPS = {1: "every frame", 2: "every 2nd frame", 4: "every 4th frame"}  # which frames are given
 CLIPS, TRIES = 32, 32
 SEARCH, TUNE = 300, 150  # steps: content and start; the generator around them
 CODE_RATE, WEIGHT_RATE = 0.05, 5e-4  # of Adam
@@ -161,17 +162,18 @@ def draw(rows: dict[int, dict[str, list[float]]]) -> None:
     """The error over the place between two given frames."""
     fig, axes = viz.figure(
         1,
-        2,
-        alt="Mean squared difference from the truth over the place between two given frames, on a logarithmic axis. "
-        "Left every frame is given, right every fourth. Fading is exact at given frames and far off between them; the "
-        "fitted models are at nearly one level everywhere.",
-        width=7.6,
-        height=3.2,
+        len(rows),
+        alt="Mean squared difference from the truth over the place between two given frames, on a logarithmic axis, "
+        "with every frame given, every second and every fourth. Fading is exact at given frames and far off between "
+        "them; for the fitted models the hill is lower.",
+        width=8.8,
+        height=3.0,
+        sharey=True,
     )
     for ax, (gap, curves) in zip(axes, rows.items(), strict=True):
         for name, values in curves.items():
             ax.semilogy([k / RATE for k in range(len(values))], [max(v, 1e-5) for v in values], ".-", label=name)
-        ax.set(title=f"given: every {'' if gap == 1 else '4th '}frame", xlabel="frames since the given one")
+        ax.set(title=f"given: {GAPS[gap]}", xlabel="frames since the given one")
     axes[0].legend(fontsize=7)
     viz.save_figure(fig, OUT / "frames-error.png")
 
@@ -215,13 +217,12 @@ def main() -> None:
 
 
 def film(shown: dict[int, dict[str, Tensor]], speed: Tensor) -> None:
-    """Two clips of each speed beside each other, and a strip of the moments between two given frames."""
-    rows = torch.cat([(speed == k).nonzero()[:2, 0] for k in (1, 0)])
-    columns = [shown[4][name][rows] for name in ("truth", "mocogan-ode tuned", "faded")]
-    side_by_side = torch.stack(columns, dim=1).flatten(0, 1)
-    frames = frames_of(side_by_side, columns=3).repeat(3, 1).repeat(3, 2)
+    """Three clips of each speed, every fourth frame of them given: the truth, the model, and fading, a row each."""
+    columns = torch.cat([(speed == k).nonzero()[:3, 0] for k in (1, 0)])
+    rows = torch.cat([shown[4][name][columns] for name in ("truth", "mocogan-ode tuned", "faded")])
+    frames = frames_of(rows, columns=len(columns)).repeat(3, 1).repeat(3, 2)
     write_bytes(OUT / "frames.mp4", mp4_bytes(frames, fps=24))
-    viz.save(side_by_side[:, :, 32:65:4], OUT / "frames.png")
+    viz.save(rows[::3, :, 32:65:4], OUT / "frames.png")
 
 
 if __name__ == "__main__":
