@@ -101,6 +101,12 @@ def sheet(
     return Sheet(tuple(_preparation(lab, found, own)), tuple(found))
 
 
+def own_sheet(notebook: NotebookNode) -> Sheet:
+    """What to run for a notebook by itself: its own checks, and of its other cells those that the exercises need."""
+    found = exercises(notebook)
+    return Sheet(tuple(_preparation(notebook, found, [])), tuple(found))
+
+
 def _answer(exercise: Exercise, blank: Exercise, submitted: NotebookNode, given: set[str]) -> Exercise:
     """The exercise with the student's code in place of the lab's."""
     cells, notes = code_cells(submitted), []

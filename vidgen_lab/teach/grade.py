@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 from vidgen_lab.core.errors import ArgumentError, VidgenError
 from vidgen_lab.core.weights import write_atomically
 from vidgen_lab.teach import feedback
-from vidgen_lab.teach.exercises import Exercise, Sheet, exercises, sheet
+from vidgen_lab.teach.exercises import Exercise, Sheet, exercises, own_sheet, sheet
 from vidgen_lab.teach.kernel import Kernel, Limits, Outcome
 from vidgen_lab.teach.release import labs_in, student_version
 
@@ -206,7 +206,7 @@ def check(path: Path, limits: Limits | None = None) -> Graded:
     notebook = read(path)
     if not exercises(notebook):
         raise ArgumentError(f"{path}: no exercise found. Its check cells are gone; begin again from a fresh copy.")
-    what = sheet(notebook, notebook, notebook)
+    what = own_sheet(notebook)
     return Graded("", path, path.stem, tuple(run(what, limits or Limits())), most=what.points)
 
 

@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import KernelManager
 
+from vidgen_lab.core.errors import VidgenError
 from vidgen_lab.teach import confined
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # of tracebacks
@@ -73,8 +74,10 @@ class Kernel:
         self.client.start_channels()
         try:
             self.client.wait_for_ready(timeout=60)
-        except BaseException:
+        except BaseException as error:
             self._close()
+            if isinstance(error, RuntimeError):  # of jupyter_client: it died, or never answered
+                raise VidgenError(f"No kernel starts in {self.limits.memory_gb:g} GB: {error}") from error
             raise
         return self
 
