@@ -16,7 +16,11 @@ Six models, one of each without and with noise; the latent of `tganv2-ode` and `
 
 Differs from the paper: gradients go back through the steps, where the paper takes the adjoint, unless `adjoint` is set.
 The noise is drawn by the model, so the same latent with the same noise is the same clip. All weights before and in the
-equation start as the paper's of TGAN, those of MoCoGAN too.
+equation start as the paper's of TGAN, those of MoCoGAN too. The presets of MoCoGAN for digits start from the noise
+itself (`start_widths`), with an equation that keeps what the start decides (`lasting`) and has time to turn it around
+(`duration`). With noise on the way, little else is random there: most numbers of the start are 0 (`start_dim`). And
+noise pushes half of the numbers only (`noisy`), as in Langevin's equation it pushes the speed and not the place, so
+that digits do not tremble.
 Chapter: book/video/continuous.md.
 """
 
@@ -498,7 +502,10 @@ _DIGITS = DataConfig("moving-digits", size=32, frames=16)
 _PAPER = "the networks of the paper's public code; never run here."
 _SMALL = "60 CPU-seconds on one thread (estimated); never run here."
 _PUBLISHED_STEP = {False: 1 / 15, True: 1 / 40}
-_TODO = "never run here."
+_LONG = {
+    False: "1,010 seconds and 1.0 GB on one thread of a busy CPU that multiplies in bf16; FVD-digits 5.6, floor 0.4.",
+    True: "never run here.",
+}
 
 
 def _tgan(random: bool) -> dict[str, Preset]:
@@ -569,8 +576,10 @@ def _mocogan(random: bool) -> dict[str, Preset]:
         "paper": Preset(
             published, Recipe(_FILMS, batch_size=32, steps=100_000, optimizers=published_adam), note=_PAPER
         ),
-        "cpu": Preset(digit, replace(long, data=turning), note=_TODO),
-        "board": Preset(replace(digit, labels=()), replace(long, steps=900), note=_TODO),
+        "cpu": Preset(digit, replace(long, data=turning), note=_LONG[random]),
+        "board": Preset(
+            replace(digit, labels=()), replace(long, steps=900), note="about 280 CPU-seconds on one thread (estimated)."
+        ),
         "ci": Preset(small, Recipe(turning, batch_size=16, steps=280, optimizers=adam, ema_decay=0.999), note=_SMALL),
     }
 

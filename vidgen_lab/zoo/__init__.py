@@ -163,6 +163,7 @@ ENTRIES = {
             "MoCoGAN whose motion code follows a differential equation: clips at any times",
             "video/continuous",
             "gordon2021latent",
+            ("cpu",),
         ),
         Entry(
             "mocogan-sde",
