@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from vidgen_lab.core.errors import ArgumentError
 from vidgen_lab.teach import GradingError, Limits, check, grade, student_version
 from vidgen_lab.teach.confined import landlock_version
 
+ROOT = Path(__file__).resolve().parents[2]
 QUICK = Limits(seconds=4, memory_gb=0.5)
 DOUBLE = "def double(x):\n    return x + x"
 AREA = "def area(r):\n    return math.pi * r**2"
@@ -277,6 +279,31 @@ def test_a_student_checks_a_notebook_alone(tmp_path, capsys):
     path.write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
     with pytest.raises(ArgumentError, match="no exercise found"):
         check(path)
+
+
+def test_a_real_lab_is_graded_by_the_command(tmp_path, capsys):
+    (tmp_path / "labs").mkdir()
+    shutil.copy(ROOT / "notebooks/01_gan.ipynb", tmp_path / "labs")
+    right = nbformat.read(ROOT / "notebooks/01_gan.ipynb", as_version=4)
+    wrong = nbformat.read(ROOT / "notebooks/student/01_gan.ipynb", as_version=4)
+    (cell,) = [cell for cell in wrong.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == "best_answers"]
+    cell.source = "def best_answers(p, q):\n    return q / (p + q)"
+    for student, notebook in {"ann": right, "bob": wrong}.items():
+        (tmp_path / "class" / student).mkdir(parents=True)
+        nbformat.write(notebook, tmp_path / "class" / student / "01_gan.ipynb")
+    words = [
+        "teach",
+        "grade",
+        str(tmp_path / "class"),
+        "--labs",
+        str(tmp_path / "labs"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "ann: 01_gan 6 of 6." in told and "bob: 01_gan 0 of 6." in told
+    assert "that is the probability of fake, not of real" in (tmp_path / "out" / "scores.csv").read_text()
 
 
 def test_an_empty_folder_is_named(small_room):
