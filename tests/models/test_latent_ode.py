@@ -254,6 +254,15 @@ def test_noise_pushes_only_the_numbers_that_are_named_and_reaches_the_others_thr
     assert not one[:4].any() and one[4:].min() > 1e-3 and many[:4].max() > 1e-3
 
 
+def test_the_starts_of_all_values_of_a_label_have_their_mean_at_zero():
+    generator = build(MoCoGANODE, labels=("digit", "direction", "speed"), start_widths=()).generator
+    values = {"direction": torch.arange(8).repeat(2), "speed": torch.arange(2).repeat_interleave(8)}
+    starts = generator.path(torch.zeros(16, 6), [0.0], torch.zeros(16, 0, 6), values)[:, 0]
+    for each in (starts[:8], starts[::8]):  # all directions, both speeds
+        assert each.std(0).max() > 0.3
+    torch.testing.assert_close(starts.mean(0), torch.zeros(6), atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("hidden", [None, 9])
 def test_lasting_is_how_the_equation_starts(hidden):
     equation = dynamics(build(MoCoGANODE, lasting=True, hidden=hidden)).equation
@@ -284,6 +293,7 @@ def test_the_last_frame_of_a_training_clip_stands_at_the_end_of_the_duration(kin
     short, long = (dynamics(build(kind, duration=duration)) for duration in (1.0, 3.0))
     assert short.pace * (MODELS[kind].frames - 1) == pytest.approx(1.0)
     assert long.pace == pytest.approx(3 * short.pace)
+    assert long.moments([0, MODELS[kind].frames - 1, -1]) == pytest.approx([0, 3, -long.pace])
 
 
 @each_model
