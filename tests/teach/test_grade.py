@@ -75,6 +75,15 @@ def with_output(notebook: NotebookNode, size: int) -> str:
     return text.replace("x" * 99, "x" * size)
 
 
+def from_colab(notebook: NotebookNode) -> str:
+    """As Colab stores it: no identities of cells, metadata of its own."""
+    notebook.nbformat_minor = 0
+    for number, cell in enumerate(notebook.cells):
+        cell.pop("id", None)
+        cell.metadata.update(id=f"x{number}", colab={"base_uri": "https://localhost:8080/"})
+    return nbformat.writes(notebook)
+
+
 def reads(path: Path) -> str:
     return f"def double(x):\n    open({str(path)!r}).read()\n    return 2 * x"
 
@@ -149,6 +158,21 @@ BROKEN: dict[str, tuple[NotebookNode | str | bytes, float, str]] = {
     "empty": ("", 0, "The file is empty."),
     "json-but-no-notebook": ("[1, 2]", 0, "The file is no notebook"),
     "not-utf-8": (b"\xff\xfe{", 0, "The file is no notebook: UnicodeDecodeError"),
+    "a-needed-cell-ends-the-process": (
+        changed(
+            lambda cells: cells.insert(3, new_code_cell("import os\nhelp_me = 2\nos._exit(1)")),
+            double="def double(x):\n    return help_me * x",
+        ),
+        2,
+        "NameError: name 'help_me' is not defined",
+    ),
+    "half-a-character": (nbformat.writes(answered(double=f"# HALF\n{DOUBLE}")).replace("HALF", "\\ud800"), 3, ""),
+    "a-formula-for-the-spreadsheet": (
+        answered(double="def double(x):\n    raise AssertionError('=1+1')"),
+        2,
+        "=1+1",
+    ),
+    "from-colab": (from_colab(answered()), 3, ""),
     "old-format": (older(answered()), 3, ""),
     "another-notebook": (new_notebook(cells=[new_code_cell("1 + 1")]), 0, "No cell of the notebook answers it"),
 }
@@ -199,6 +223,12 @@ def test_a_broken_submission_is_graded_and_told_what_happened(student, room, sco
     assert says.replace("'", "&#x27;") in (room / "out" / "feedback" / student / f"{NAME}.html").read_text()
 
 
+def test_no_cell_of_a_table_is_a_formula(room):
+    for name in ("scores.csv", "exercises.csv"):
+        with open(room / "out" / name, newline="") as file:
+            assert not [cell for row in csv.reader(file) for cell in row if cell.startswith(("=", "+", "-", "@"))]
+
+
 def test_files_under_another_name_are_found_or_named(scores):
     rows = {(row["student"], row["file"]): row for row in scores}
     assert rows["other-name", "homework.ipynb"]["said"] == "No lab's name is in the file's name."
@@ -239,6 +269,8 @@ def test_a_private_check_costs_points_and_is_never_shown(small_room):
     (graded,) = grade(small_room / "class", small_room / "labs", small_room / "out", small_room / "private", QUICK)
     assert graded.points == 2 and graded.results[0].said == "whole numbers only"
     assert "secret" not in (small_room / "out" / "feedback" / f"ann {NAME}.html").read_text()
+    with pytest.raises(ArgumentError, match="no folder of a lab there"):
+        list(grade(small_room / "class", small_room / "labs", small_room / "out", folder, QUICK))
     (folder / "treble.py").write_text("assert False")
     with pytest.raises(ArgumentError, match="01_small has the exercises double, area"):
         list(grade(small_room / "class", small_room / "labs", small_room / "out", small_room / "private", QUICK))

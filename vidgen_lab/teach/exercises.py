@@ -171,7 +171,7 @@ def names(source: str) -> Names:
     try:
         statements = ast.parse(TransformerManager().transform_cell(source)).body
         tables = [symtable.symtable(ast.unparse(statement), "cell", "exec") for statement in statements]
-    except (SyntaxError, ValueError, RecursionError):
+    except Exception:  # there are many ways not to be Python
         return Names()
     result, later = Names(), set()
     for statement, table in zip(statements, tables, strict=True):

@@ -54,19 +54,21 @@ class GradingError(VidgenError):
 
 
 def run(what: Sheet, limits: Limits) -> list[Result]:
-    """Runs the exercises of one notebook in order. A kernel that dies is started again for those that are left."""
+    """Runs the exercises of a notebook in order. When a kernel dies, a new one goes on without the cell that did it."""
     results: list[Result] = []
-    harmless: list[str] = []  # solutions to run again in a new kernel: later ones may call them
-    left = list(what.exercises)
+    before, left = list(what.preparation), list(what.exercises)
     while left:
         with Kernel(limits) as kernel:
-            for source in (*what.preparation, *harmless):
+            for source in list(before):
                 kernel.run(source)
+                if not kernel.alive:
+                    before.remove(source)
+                    break
             while left and kernel.alive:
-                results.append(_graded(left[0], kernel, limits))
+                exercise = left.pop(0)
+                results.append(_graded(exercise, kernel, limits))
                 if kernel.alive:
-                    harmless.append(left[0].solution or "")
-                left.pop(0)
+                    before.append(exercise.solution or "")  # a later exercise may call it
     return results
 
 
@@ -114,6 +116,7 @@ def read(path: Path) -> NotebookNode:
         for cell in notebook.cells:
             if not isinstance(cell.source, str) or not isinstance(cell.metadata, dict):
                 raise ValueError("a cell without text")
+            cell.source = cell.source.encode("utf-8", "replace").decode()  # half characters cannot be sent on
         return notebook
     except VidgenError:
         raise
@@ -184,6 +187,8 @@ def grade(
     tell its own solution from its release.
     """
     limits, known = limits or Limits(), labs_in(labs)
+    if private and not any((private / name).is_dir() for name in known):
+        raise ArgumentError(f"--private {private}: no folder of a lab there. Write {private}/LAB/EXERCISE.py.")
     handed_in = list(submissions(folder))
     named = {file: _lab_of(file, known) for _, file in handed_in if file}
     checks = {}
@@ -246,7 +251,8 @@ def _write_tables(done: list[Graded], out: Path) -> None:
             rows.append((*head, *marks, result.said, " ".join(result.exercise.notes)))
     for name, table in (("scores.csv", files), ("exercises.csv", rows)):
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(table)
+        plain = [[f" {cell}" if cell[:1] in ("=", "+", "-", "@") else cell for cell in row] for row in table]
+        csv.writer(text, lineterminator="\n").writerows(plain)  # a spreadsheet must not run what a student wrote
         _write(out / name, text.getvalue())
 
 
