@@ -171,6 +171,7 @@ ENTRIES = {
             "the same with noise on the way: one start, many futures",
             "video/continuous",
             "gordon2021latent",
+            ("cpu",),
         ),
         Entry(
             "tganv2-ode",
