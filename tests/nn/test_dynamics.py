@@ -106,6 +106,15 @@ def test_forward_and_then_backward_is_the_start(dtype, settings, nearest):
     assert (end - start).abs().max() > 0.1
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_path_is_its_start_and_the_integral_of_its_slope(sign):
+    """x(t) = x(0) + the integral of f(x(s)), which Simpson's rule takes from the path itself."""
+    f, x = learned().double(), normal(4, 6, dtype=torch.float64)
+    path = ODE(f, step=1 / 64)(x, [sign * k / 64 for k in range(65)])
+    share = torch.tensor([1.0, *[4.0, 2.0] * 31, 4.0, 1.0], dtype=torch.float64)[:, None] / (3 * 64)
+    torch.testing.assert_close(path[:, -1], x + sign * (share * f(path)).sum(1), atol=1e-8, rtol=0)
+
+
 def test_the_sign_of_time_turns_the_path_around():
     ode, x = ODE(learned(), step=1 / 16), normal(4, 6)
     mirrored = ODE(Field(lambda y: -ode.f(y)), step=1 / 16)
@@ -143,6 +152,15 @@ def test_a_runge_kutta_step_of_the_exponential_is_its_series_to_the_fourth_power
     assert euler_step(lambda x: x, one, h).item() == pytest.approx(1 + h, rel=1e-14)
 
 
+def test_a_runge_kutta_step_is_that_of_three_eighths():
+    """Of x' = t^4 the rule makes (0 + 3 (1/3)^4 + 3 (2/3)^4 + 1) / 8; the better-known rule would make 5/24."""
+    end = rk4_step(lambda x: torch.stack([torch.ones_like(x[0]), x[0] ** 4]), torch.zeros(2, dtype=torch.float64), 1.0)
+    assert end.tolist() == pytest.approx([1, 11 / 54], rel=1e-14)
+    f, x = learned(hidden=12).double(), normal(4, 6, dtype=torch.float64)
+    theirs = torchdiffeq.odeint(lambda t, y: f(y), x, torch.tensor([0.0, 1.0]).double(), method="rk4")[1]
+    torch.testing.assert_close(rk4_step(f, x, 1.0), theirs, rtol=1e-12, atol=1e-12)
+
+
 def test_a_smaller_tolerance_is_a_smaller_error_and_more_evaluations():
     f, x = learned(hidden=12).double(), normal(4, 6, dtype=torch.float64)
     exact, calls = ODE(f, solver="dopri5", tolerance=1e-12)(x, [1.0]), []
@@ -150,8 +168,11 @@ def test_a_smaller_tolerance_is_a_smaller_error_and_more_evaluations():
     rows = []
     for tolerance in (1e-2, 1e-5, 1e-8):
         calls.clear()
-        error = (ODE(f, solver="dopri5", tolerance=tolerance)(x, [1.0]) - exact).abs().max().item()
-        rows.append((error, len(calls)))
+        found = ODE(f, solver="dopri5", tolerance=tolerance)(x, [1.0])
+        rows.append(((found - exact).abs().max().item(), len(calls)))
+        grid, settings = torch.tensor([0.0, 1.0]).double(), {"rtol": tolerance, "atol": tolerance}  # both are tau
+        theirs = torchdiffeq.odeint(lambda t, y: f(y), x, grid, method="dopri5", **settings)
+        torch.testing.assert_close(found[:, 0], theirs[1], rtol=1e-12, atol=1e-12)
     errors, evaluations = zip(*rows, strict=True)
     assert errors[0] > 100 * errors[1] > 1e4 * errors[2] and sorted(set(evaluations)) == list(evaluations)
 
@@ -190,6 +211,16 @@ def test_without_a_slope_the_path_stands_still_and_of_order_two_it_is_a_straight
         torch.testing.assert_close(line, x[:, None] + times[:, None] * v[:, None], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("form", ["published", "textbook"])
+def test_of_order_three_without_a_slope_the_path_is_a_parabola(form):
+    """x''' = 0: each number of the system is the slope of the one before."""
+    start, times = normal(3, 4, 6), torch.tensor([-1.0, 0.3, 2.0])
+    path = ODE(Field(lambda y: torch.zeros(4, 6)), 3, form=form, step=1 / 8)(start, times)
+    x, v, a = start[:, :, None]
+    t = times[:, None]
+    torch.testing.assert_close(path, x + t * v + t**2 / 2 * a, atol=1e-5, rtol=0)
+
+
 def test_the_textbook_form_swings_where_the_published_one_cannot():
     """x'' = -x is a spring. A published x'' = f(x') does not know where x is, so it cannot turn back to 0."""
     spring = ODE(Field(lambda both: -both[:, :1]), 2, form="textbook", step=1 / 64)
@@ -208,6 +239,9 @@ def test_the_published_form_of_order_n_is_the_first_order_path_integrated_again(
     place = x + torch.trapezoid(speed, dx=1 / 512, dim=1)
     path = ODE(f, 2, step=1 / 64)(torch.stack([x, v]), [1.0])[:, 0]
     torch.testing.assert_close(path, place, atol=1e-5, rtol=0)
+    third = ODE(f, 3, step=1 / 64).states(torch.stack([x, x, v]), [1.0])[:, :, 0]
+    torch.testing.assert_close(third[2], speed[:, -1], atol=1e-8, rtol=0)  # x'' walks as x' did
+    torch.testing.assert_close(third[1], path)
 
 
 @each_solver
@@ -289,6 +323,16 @@ def test_without_diffusion_it_is_the_euler_path_on_the_same_grid_exactly():
         assert torch.equal(SDE(f, still, step=1 / 16)(start, times, noise), plain)
 
 
+@pytest.mark.parametrize("calculus", ["ito", "stratonovich"])
+def test_a_noisy_step_is_the_formula_of_its_calculus(calculus):
+    f, g, x, h = learned(), learned(seed=1), normal(3, 6), 1 / 8
+    n = normal(3, 1, 6, seed=2)
+    end = x + h * f(x) + sqrt(h) * g(x) * n[:, 0]
+    if calculus == "stratonovich":
+        end = x + h / 2 * (f(x) + f(end)) + sqrt(h) / 2 * (g(x) + g(end)) * n[:, 0]
+    torch.testing.assert_close(SDE(f, g, step=h, calculus=calculus)(x, [h], n)[:, 0], end)
+
+
 def test_the_same_noise_is_the_same_path_and_other_noise_another():
     sde, x, times = SDE(learned(), learned(seed=1), step=1 / 16), normal(3, 6), [0.5, 1.0]
     noise, other = (normal(3, 16, 6, seed=s) for s in (1, 2))
@@ -352,6 +396,20 @@ def test_each_calculus_has_its_own_closed_form_of_growth(calculus, rate):
         noise = halve_steps(noise, normal(*noise.shape, seed=n, dtype=torch.float64))
     order = {"ito": 0.5, "stratonovich": 1.0}[calculus]  # in the mean over paths
     assert errors[0] / errors[2] == pytest.approx(4**order, rel=0.3)
+
+
+@torch.no_grad()
+def test_heun_steps_lose_half_of_their_order_where_the_diffusion_mixes_numbers():
+    x, finest = normal(200, 6, dtype=torch.float64), normal(200, 512, 6, seed=1, dtype=torch.float64)
+    own = Field(lambda x: torch.tanh(1.5 * x + 0.3))
+    for g, order in ((own, 1.0), (learned(seed=1).double(), 0.5)):
+        sde = SDE(learned().double(), g, step=1 / 512, calculus="stratonovich")
+        exact, errors = sde(x, [1.0], finest), []
+        for n in (8, 32):
+            sde.step = 1 / n
+            noise = finest.unflatten(1, (n, 512 // n)).sum(2) / sqrt(512 // n)  # the same Brownian path
+            errors.append((sde(x, [1.0], noise) - exact).norm(dim=2).mean().item())
+        assert errors[0] / errors[1] == pytest.approx(4**order, rel=0.2)
 
 
 def test_the_mean_of_growth_is_that_of_its_drift_for_ito_alone():
@@ -443,6 +501,15 @@ def test_a_lasting_field_keeps_its_sum_of_log_cosh_and_the_volume_of_states(hidd
     assert (path[:, 1] - start).abs().amax(1).min() > 0.3
     flow = torch.func.jacrev(lambda x: equation(x[None], [4.0])[0, 0])(start[0])
     assert flow.det().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_fastest_numbers_of_a_lasting_field_turn_by_twice_its_rate():
+    torch.manual_seed(0)
+    for field in (vector_field(100), vector_field(100, 110)):
+        make_lasting(field, 3.0)
+        turning = torch.autograd.functional.jacobian(field, torch.zeros(100))
+        torch.testing.assert_close(turning, -turning.T, atol=1e-5, rtol=0)
+        assert torch.linalg.matrix_norm(turning, 2).item() == pytest.approx(6, rel=0.1)
 
 
 def test_fresh_weights_are_those_of_xavier_with_gain_root_two():
