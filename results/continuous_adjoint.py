@@ -104,7 +104,7 @@ def at_paper_size() -> dict[str, Any]:
 
 
 def walking_back() -> list[dict[str, float]]:
-    """To time 1 and back, where the path forgets its start more and more quickly: x' = -c (x - tanh A x)."""
+    """To time 1 and back, where the path forgets its start more and more quickly: x' = -c (x - tanh(A x + b))."""
     torch.manual_seed(0)
     mix = nn.Linear(8, 8).requires_grad_(False)
     start, rows = torch.randn(64, 8, generator=rng()), []

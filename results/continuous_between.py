@@ -4,10 +4,9 @@
 
 Clips of moving digits are simulated at eighths of a frame: at an eighth of the speed, so that every eighth moment is
 a frame of the ordinary clip. Only these frames are given, or every second of them, or every fourth. A model is fitted
-to them by gradient descent: first its content and its start, then its generator around what was found, for all clips
-together. Then it is asked for all moments. Beside it: given frames that fade into each other, MoCoGAN with its
-recurrent codes joined by straight lines, and the codes of the equation joined so. --fast tries it with a few steps,
-into runs/.
+to them by gradient descent: first its content and its start, then its generator as well, for all clips together. Then
+it is asked for all moments. Beside it: given frames that fade into each other, MoCoGAN with its recurrent codes joined
+by straight lines, and the codes of the equation joined so. --fast tries it with a few steps, into runs/.
 """
 
 import argparse
