@@ -188,6 +188,9 @@ class SDE(nn.Module):
         ito            x + h f + g dW                                                Euler and Maruyama
         stratonovich   the mean of that slope and the one at its end, for f and g    Heun
 
+    The error along a given Brownian path falls as the root of h; Heun's falls as h where each number of g depends on
+    its own number of the state alone.
+
     Args:
         f, g: drift and diffusion, each `(B, ...) -> (B, ...)`.
         step: length of a step in units of time. Paths are straight between the grid points of `step`.
@@ -359,10 +362,10 @@ def vector_field(width: int, hidden: int | None = None, *, inputs: int = 1, move
 def make_lasting(field: nn.Sequential, rate: float = 1.0) -> None:
     """Lets what the start decides last: changes a fresh `vector_field` of order 1, in place.
 
-    Then f(x) = S A' tanh(A x + b), with S skew-symmetric, A orthogonal and b = 0, or f(x) = tanh(S x + b) of a single
-    layer. So the sum of log cosh(A x + b), or of log cosh(S x + b), stays what it is all along a path, and so does the
+    Then f(x) = S A' tanh(A x + b), with S skew-symmetric, A's rows or columns orthonormal and b = 0, or f(x) =
+    tanh(S x + b) of a single layer. So the sum of log cosh(A x + b), or of log cosh(S x + b), stays what it is all along a path, and so does the
     volume of a cloud of states: paths turn, and neither meet nor leave. The fastest turn by 2 `rate` radians in
-    a unit of time, while they are small.
+    a unit of time, while they are small and unless `hidden` is less than `width`.
     """
     first, last = field[0], field[-1]
     with torch.no_grad():
