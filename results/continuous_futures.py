@@ -35,10 +35,16 @@ SETTINGS: dict[str, Any] = {"size": 32, "frames": 16, "turn": True}
 SHOWN = (0, 1, 2)  # the starts whose fans are drawn
 
 
-def draw_clips(model: Model, n: int, futures: int, seed: int) -> Tensor:
-    """n clips `(n, C, T, S, S)`, so many in a row from one start and with one set of labels."""
+def draw_clips(model: Model, n: int, futures: int, seed: int, even: bool = False) -> Tensor:
+    """n clips `(n, C, T, S, S)`, so many in a row from one start and with one set of labels.
+
+    With `even`, each direction, each speed and each digit is asked of as many starts, as nearly as their number allows.
+    """
     generator = torch.Generator().manual_seed(seed)
     labels = model.example_condition(n // futures, generator) or {}
+    if even:
+        k = torch.arange(n // futures)
+        labels = {"digit": torch.randperm(len(k), generator=generator) % 10, "direction": k % 8, "speed": k // 8 % 2}
     labels = {name: values.repeat_interleave(futures) for name, values in labels.items()}
     parts = []
     for rows in torch.arange(n).split(128):
@@ -125,17 +131,19 @@ def main() -> None:
     def distance(clips: Tensor) -> float:
         return metrics.frechet_distance(reference, features(clips), protocol, "FVD-digits").value
 
-    shared, alone = draw_clips(model, count, FUTURES, 0), draw_clips(model, count, 1, 1)
+    shared, alone = draw_clips(model, count, FUTURES, 0, even=True), draw_clips(model, count, 1, 1)
     tracks = by_start(centres(shared))  # (starts, futures, T, 2)
     apart, real_apart = spread(tracks).mean(0), spread(real_tracks(STARTS)).mean(0)
     fvd = {
         "real": distance(held_out),
         "real, few starts": distance(held_out[::FUTURES].repeat_interleave(FUTURES, dim=0)),
         "shared": distance(shared),
+        "shared, labels at random": distance(draw_clips(model, count, FUTURES, 0)),
         "alone": distance(alone),
     }
     found = {
         "fvd": {**fvd, "ratio": fvd["shared"] / fvd["alone"]},
+        "ratio, labels at random": fvd["shared, labels at random"] / fvd["alone"],
         "turns": turns(by_start(shared)),
         "turns, a start each": turns(by_start(alone)),
         "spread": {"middle": apart[7].item(), "last": apart[-1].item()},
@@ -145,7 +153,7 @@ def main() -> None:
     usual = model.config
     for name, scale in (("none", 0.0), ("half", 0.5), ("twice", 2.0)):
         model.config = replace(usual, noise=scale * usual.noise)
-        clips = by_start(draw_clips(model, count // 4, FUTURES, 0))
+        clips = by_start(draw_clips(model, count // 4, FUTURES, 0, even=True))
         last = spread(by_start(centres(clips.flatten(0, 1)))).mean(0)[-1].item()
         found["noise"][name] = {"scale": scale, "last": last, **turns(clips)}
     print(found, flush=True)
