@@ -33,6 +33,7 @@ ROWS = (
     ("quantizer", "large", "vector quantiser, large"),
     ("transformer", "training", "transformer, training"),
     ("transformer", "sampling", "transformer, sampling"),
+    ("videogpt-step", "training", "VideoGPT's prior, training"),
 )
 
 
