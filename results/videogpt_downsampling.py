@@ -7,7 +7,7 @@ Tokenizers of about one width see the same grey clips of 16 frames of 32x32 for 
 many steps that is is timed beforehand. "frame by frame" is the VQ-VAE of chapter 3 on 4x4 pixels of each frame; the
 others are VideoGPT's. A fresh transformer of one size is then timed on codes of each: one training step, and sampling
 with a cache. The manifest is written after each tokenizer, and a call that was stopped goes on where it was. About
-2,200 CPU-seconds: six times 300 of training, 200 of measuring, 200 of timing.
+900 CPU-seconds: six times 100 of training, the rest for measuring and timing.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from vidgen_lab.zoo import shipped_hash
 
 OUT = Path(__file__).parent / "videogpt-downsampling.json"
 PICTURE = Path(__file__).parents[1] / "book" / "_static" / "videogpt" / "downsampling.png"
-BUDGET, TIMED = 300.0, 12  # CPU-seconds a tokenizer; steps of a timing
+BUDGET, TIMED = 100.0, 12  # CPU-seconds a tokenizer; steps of a timing
 CLIPS, CODES, BATCH = 1000, 256, 8
 DATA = DataConfig("moving-digits", size=32, frames=16)
 RATE = Optimizer(lr=3e-3, betas=(0.9, 0.999), schedule="cosine", final_lr=1e-4)
