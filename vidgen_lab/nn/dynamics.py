@@ -363,9 +363,9 @@ def make_lasting(field: nn.Sequential, rate: float = 1.0) -> None:
     """Lets what the start decides last: changes a fresh `vector_field` of order 1, in place.
 
     Then f(x) = S A' tanh(A x + b), with S skew-symmetric, A's rows or columns orthonormal and b = 0, or f(x) =
-    tanh(S x + b) of a single layer. So the sum of log cosh(A x + b), or of log cosh(S x + b), stays what it is all along a path, and so does the
-    volume of a cloud of states: paths turn, and neither meet nor leave. The fastest turn by 2 `rate` radians in
-    a unit of time, while they are small and unless `hidden` is less than `width`.
+    tanh(S x + b) of a single layer. So the sum of log cosh(A x + b), or of log cosh(S x + b), stays what it is all
+    along a path, and so does the volume of a cloud of states: paths turn, and neither meet nor leave. The fastest turn
+    by 2 `rate` radians in a unit of time, while they are small and unless `hidden` is less than `width`.
     """
     first, last = field[0], field[-1]
     with torch.no_grad():
