@@ -1,12 +1,16 @@
 """Which way does the digit of a clip veer? `turn_of(clips)` says it from the path of the digit's centre.
 
-    python results/continuous_turns.py    writes results/continuous-turns.json: how often it is right on held-out clips
+    python results/continuous_turns.py    writes results/continuous-turns.json: how often it is right on held-out clips,
+                                          and what a second reading, `bend_of`, says of real and of generated clips
 
 A digit of `turn=True` data flies straight up to frame T/2 - 1 and then veers by 90 degrees, left or right; walls
 reflect it all the time. All such paths are known: for each velocity at the bend, each turn and many places of the bend
 the path is laid beside the track of the centre. The turn of the nearest path is the answer. Vertical and horizontal
 motion fit apart. Digits are centred by the box around their ink, so the middle of that box, over all frames, says how
 far the track lies from the path. Where a wall stands at the bend, both turns may look the same.
+
+The second reading needs no known path: the network digits-3d reads the direction after the bend, and in the first half
+played backwards the one before it. What lies between them is the bend.
 """
 
 import time
@@ -16,6 +20,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vidgen_lab import load_pretrained
+from vidgen_lab.core import Model
 from vidgen_lab.core.manifest import environment
 from vidgen_lab.data import MovingDigits
 from vidgen_lab.data.moving import DIGIT_SIDE, UNIT
@@ -75,8 +81,29 @@ def turn_of(clips: Tensor) -> Tensor:
     return misses(clips).argmin(1)
 
 
+@torch.no_grad()
+def bend_of(clips: Tensor, reader: Model) -> Tensor:
+    """Clips `(B, 1, T, S, S)` to `(B,)`: eighths of a turn at the bend, anticlockwise; 2 is left, 6 right, 0 straight.
+
+    `reader` is digits-3d.
+    """
+    bend = clips.shape[2] // 2 - 1
+    halves = clips[:, :, : bend + 1].flip(2), clips[:, :, bend:]
+    before, after = (
+        torch.cat([reader.logits(part)["direction"].argmax(1) for part in half.split(128)]) for half in halves
+    )
+    return (after - before - 4) % 8  # played backwards, a digit flies the opposite way
+
+
+def bends(clips: Tensor, reader: Model) -> dict[str, float]:
+    """Shares of the clips that go straight on, that veer left and right by a right angle, and of all others."""
+    share = torch.bincount(bend_of(clips, reader), minlength=8) / len(clips)
+    straight, left, right = share[[0, 2, 6]].tolist()
+    return {"straight": straight, "left": left, "right": right, "other": 1 - straight - left - right}
+
+
 def main() -> None:
-    """Measures on held-out clips, writes."""
+    """Measures on held-out clips and on those of models that ship, writes."""
     torch.set_num_threads(1)
     begun = time.process_time()
     batch = MovingDigits("test", turn=True, length=CLIPS, seed=SEED).__getitems__(range(CLIPS))
@@ -89,6 +116,19 @@ def main() -> None:
         "miss": miss.amin(1).mean().item(),
         "miss of the other turn": miss.amax(1).mean().item(),
     }
+    reader = load_pretrained("digits-3d")
+    veered = bend_of(batch["video"], reader)
+    told = (veered == 2) | (veered == 6)
+    straight = MovingDigits("test", length=CLIPS, seed=SEED).__getitems__(range(CLIPS))["video"]
+    found["bend"] = {
+        "accuracy where left or right": ((veered == 6).long() == batch["turn"])[told].float().mean().item(),
+        "real": bends(batch["video"], reader),
+        "real, straight": bends(straight, reader),
+    }
+    for name in ("mocogan-ode", "mocogan-sde"):
+        model, generator = load_pretrained(name), torch.Generator().manual_seed(SEED)
+        drawn = torch.cat([model.sample(100, generator=generator) for _ in range(CLIPS // 100)])
+        found["bend"][name] = bends(drawn, reader)
     print(found)
     manifest = {"command": "python results/continuous_turns.py", **environment()}
     spent = {"cpu_seconds": round(time.process_time() - begun, 1)}
