@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from continuous_times import centres
-from continuous_turns import misses
+from continuous_turns import bend_of, misses
 from torch import Tensor
 
 from vidgen_lab import load_pretrained, metrics, viz
@@ -92,21 +92,31 @@ def spread(tracks: Tensor) -> Tensor:
     return (tracks - tracks.mean(1, keepdim=True)).square().sum(3).mean(1).sqrt()
 
 
-def turns(clips: Tensor) -> dict[str, float]:
-    """Of clips `(starts, futures, C, T, S, S)`: how many turn left, and how many starts turn both ways."""
-    miss = misses(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])  # (starts, futures, 2), pixels
-    left, clear = miss.argmin(2) == 0, miss.amax(2) > 2 * miss.amin(2)
-    rarer = torch.minimum(left.float().mean(1), (~left).float().mean(1))
-    clearly = torch.minimum((left & clear).float().mean(1), (~left & clear).float().mean(1))
+def turns(clips: Tensor, reader: Model) -> dict[str, float]:
+    """Of clips `(starts, futures, C, T, S, S)`: how many turn left, and how many starts turn both ways.
+
+    A turn is read from the nearest path that a digit may fly, which every clip has. A bend is stricter: digits-3d reads
+    directions before and after mid-clip that are a right angle apart.
+    """
+    flat, shape = clips.flatten(0, 1), clips.shape[:2]
+    miss, bend = misses(flat), bend_of(flat, reader).unflatten(0, shape)
+    left = (miss.argmin(1) == 0).unflatten(0, shape)  # (starts, futures)
+    turn_left, turn_right, bend_left, bend_right = (of.float().mean(1) for of in (left, ~left, bend == 2, bend == 6))
+    rarer, rarer_bend = torch.minimum(turn_left, turn_right), torch.minimum(bend_left, bend_right)
     return {
-        "left": left.float().mean().item(),
+        "left": turn_left.mean().item(),
         "both": (rarer > 0).float().mean().item(),
         "both_often": (rarer >= OFTEN).float().mean().item(),
-        "both_clearly": (clearly >= OFTEN).float().mean().item(),
-        "rarer": rarer.mean().item(),
-        "clear": clear.float().mean().item(),
-        "miss": miss.amin(2).mean().item(),
+        "bends": (bend_left + bend_right).mean().item(),
+        "both_bends": (rarer_bend > 0).float().mean().item(),
+        "miss": miss.amin(1).mean().item(),
     }
+
+
+def bending(clips: Tensor, reader: Model) -> float:
+    """How many clips bend by a right angle."""
+    bend = bend_of(clips, reader)
+    return ((bend == 2) | (bend == 6)).float().mean().item()
 
 
 def by_start(clips: Tensor) -> Tensor:
@@ -144,8 +154,10 @@ def main() -> None:
     found = {
         "fvd": {**fvd, "ratio": fvd["shared"] / fvd["alone"]},
         "ratio, labels at random": fvd["shared, labels at random"] / fvd["alone"],
-        "turns": turns(by_start(shared)),
-        "turns, a start each": turns(by_start(alone)),
+        "real_bends": bending(held_out, reader),
+        "straight_bends": bending(metrics.ladder.reference(count, 1, **SETTINGS | {"turn": False}), reader),
+        "turns": turns(by_start(shared), reader),
+        "turns, a start each": turns(by_start(alone), reader),
         "spread": {"middle": apart[7].item(), "last": apart[-1].item()},
         "spread, real": {"middle": real_apart[7].item(), "last": real_apart[-1].item()},
         "noise": {},
@@ -155,7 +167,7 @@ def main() -> None:
         model.config = replace(usual, noise=scale * usual.noise)
         clips = by_start(draw_clips(model, count // 4, FUTURES, 0, even=True))
         last = spread(by_start(centres(clips.flatten(0, 1)))).mean(0)[-1].item()
-        found["noise"][name] = {"scale": scale, "last": last, **turns(clips)}
+        found["noise"][name] = {"scale": scale, "last": last, **turns(clips, reader)}
     print(found, flush=True)
     fan(tracks, real_tracks(STARTS))
     shown = by_start(shared)[:3, :6].flatten(0, 1)
