@@ -586,7 +586,9 @@ def _mocogan(random: bool) -> dict[str, Preset]:
         ),
         "cpu": Preset(digit, replace(long, data=turning), note=_LONG[random]),
         "board": Preset(
-            replace(digit, labels=()), replace(long, steps=900), note="about 280 CPU-seconds on one thread (estimated)."
+            replace(digit, labels=()),
+            replace(long, steps=900),
+            note="260 to 300 CPU-seconds on one thread of a busy machine.",
         ),
         "ci": Preset(
             small,
