@@ -1,7 +1,9 @@
 """VideoGPT: the published networks, boxes of codes and back, what the transformer sees, and what it writes."""
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -29,6 +31,7 @@ PLAIN = VideoGPTConfig(dim=12, heads=2, layers=2, dropout=0.0, attention_dropout
 FULL = replace(PLAIN, labels=("digit", "speed"), prefix_frames=3, prefix_width=6, prefix_blocks=1)
 BOTH = pytest.mark.parametrize("config", [PLAIN, FULL], ids=["plain", "labels and frames"])
 CODES = 2 * 2 * 2
+RESULTS = Path(__file__).resolve().parents[2] / "results"
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -470,3 +473,26 @@ def test_what_a_videogpt_cannot_do_says_what_it_can():
         model("prior", {"video": clips(), "digit": torch.zeros(4, dtype=torch.long)}, Draw(0))
     with pytest.raises(ArgumentError, match="digit=\\[10\\]"):
         model.sample(1, condition={"digit": torch.tensor([10])})
+
+
+# What was measured.
+
+
+def test_three_trainings_of_preset_ci_stay_within_what_is_asked_of_them():
+    below, above = (
+        json.loads((RESULTS / f"{name}-ci.json").read_text()) for name in ("videogpt-tokenizer", "videogpt")
+    )
+    assert len(below["rows"]) == len(above["rows"]) == 3
+    for row in below["rows"]:
+        assert row["psnr"] >= 18 and row["perplexity"] >= 32 and row["cpu_seconds"] <= 60
+    for row in above["rows"]:
+        assert row["nats"] <= 0.65 * row["unigram"] and row["cpu_seconds"] <= 60
+
+
+def test_the_tokenizer_that_ships_draws_23_db_and_samples_are_better_than_blurred_clips():
+    ladder, below, above = (
+        json.loads((RESULTS / f"{name}.json").read_text())
+        for name in ("ladder-grey", "videogpt-tokenizer-cpu", "videogpt-cpu")
+    )
+    assert below["metrics"]["PSNR"]["value"] >= 23
+    assert above["metrics"]["FVD-digits"]["value"] < ladder["rungs"]["blur"]["value"]
