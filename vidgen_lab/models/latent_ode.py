@@ -323,7 +323,7 @@ class MoCoGANGenerator(mocogan.Generator):
         self.motion = Dynamics(config, config.motion_dim, config.motion_dim, config.frames, random)
         if self.motion_labels:  # a mean over the values of a label would be a path that all clips share
             with torch.no_grad():
-                nn.init.normal_(self.shift.weight, std=0.7)
+                nn.init.normal_(self.shift.weight, std=0.7)  # two labels together are as strong as the noise
                 for vectors in self.shift.weight.split([VALUES[name] for name in self.motion_labels], dim=1):
                     vectors -= vectors.mean(1, keepdim=True)
 

@@ -672,7 +672,7 @@ VideoGPTTokenizer.presets = {
             _tokenizer_recipe(_DIGITS_32, 8, 750, 3e-3, betas=(0.9, 0.99), schedule="cosine", final_lr=8e-5, warmup=20),
             precision="bf16",
         ),
-        note="a third of the leaderboard's budget; from the seconds that a step of preset cpu took.",
+        note="a third of the leaderboard's budget (estimated from preset cpu); never run here.",
     ),
     "ci": Preset(
         _SMALL,
@@ -705,7 +705,7 @@ VideoGPT.presets = {
     "board": Preset(
         replace(_ASKED, dim=144, heads=3, layers=3),
         replace(_prior_recipe(_DIGITS_32, 4, 1900, 3e-3, betas=(0.9, 0.95), warmup=100), precision="bf16"),
-        note="two thirds of the leaderboard's budget; from the seconds that a step of preset cpu took.",
+        note="two thirds of the leaderboard's budget (estimated from preset cpu); never run here.",
     ),
     "ci": Preset(
         replace(_ASKED, dim=96, heads=2, layers=2),
