@@ -23,7 +23,7 @@ BOX = FusionTokenizerConfig(
     size=8, frames=4, widths=(6, 8), stem=2, blocks=1, block_width=4, num_codes=6, code_dim=4, background=-1.0
 )
 TINY = FusionConfig(
-    prefix_frames=2, patch=4, condition_dim=6, condition_heads=2, text_layers=1, dim=12, heads=2, layers=2
+    prefix_frames=2, condition_dim=6, condition_heads=2, text_layers=1, dim=12, heads=2, layers=2
 )
 WAYS = ("cross", "film", "concat", "prefix")
 EACH = pytest.mark.parametrize("way", WAYS)
@@ -215,15 +215,15 @@ def test_joint_attention_has_no_positions_and_lets_words_and_patches_see_one_ano
 @EACH
 def test_the_order_of_the_memory_does_not_matter_to_the_decoder(way):
     model = built(way)
-    memory, seen = model.fuse(asked(model, caption=CAPTIONS, image=clips(4, 3, 8, 8)))
+    memory, seen, patches = model.fuse(asked(model, caption=CAPTIONS, image=clips(4, 3, 8, 8)))
     order, vectors = torch.randperm(memory.shape[1], generator=rng()), model._vectors(random_tokens())
     one, two = (
-        model.decoder(vectors, model.decoder.tell(*told))
+        model.decoder(vectors, model.decoder.tell(*told, patches))
         for told in ((memory, seen), (memory[:, order], seen[:, order]))
     )
     assert torch.allclose(one, two, atol=1e-5)
     changed = torch.where(seen[..., None], memory, 9.0)  # what is not there cannot be seen
-    assert torch.allclose(model.decoder(vectors, model.decoder.tell(changed, seen)), one, atol=1e-5)
+    assert torch.allclose(model.decoder(vectors, model.decoder.tell(changed, seen, patches)), one, atol=1e-5)
 
 
 # The decoder.
@@ -261,8 +261,8 @@ def test_cached_logits_equal_the_full_pass(way):
     full, vectors = logits(model, what, tokens), model._vectors(tokens)
     told = model.decoder.tell(*model.fuse(what))
     caches = model.decoder.caches(told, CODES)
-    for place, position in enumerate(model.decoder.positions()):
-        step = model.decoder.step(caches, position, vectors[:, place - 1] if place else None, told)
+    for place in range(CODES):
+        step = model.decoder.step(caches, place, vectors[:, place - 1] if place else None, told)
         assert torch.allclose(step, full[:, place], atol=1e-5)
 
 
@@ -280,6 +280,20 @@ def test_every_place_is_told_of_every_word_and_every_patch(way):
         other[:, :, row : row + 4, column : column + 4] *= -1
         moved = (logits(model, asked(model, caption=CAPTIONS[:1] * 4, image=other)) - before).abs().amax((0, 2))
         assert (moved > 1e-4).all()
+
+
+@EACH
+def test_a_given_patch_is_told_to_the_codes_at_its_place_in_every_moment_and_to_no_other(way):
+    decoder = built(way).decoder
+    memory, seen = torch.randn(1, 5, 6, generator=rng()), torch.ones(1, 5, dtype=torch.bool)
+    patches = torch.randn(1, 4, 6, generator=rng(1))
+    before, free = (decoder.tell(memory, seen, given).places for given in (patches, None))
+    assert torch.equal(free[0], decoder.positions())
+    for place in range(4):
+        other = patches.clone()
+        other[:, place] *= -1
+        moved = (decoder.tell(memory, seen, other).places - before).abs().amax(2).view(2, 4) > 1e-4
+        assert moved.tolist() == [[column == place for column in range(4)]] * 2
 
 
 def test_all_ways_of_fusion_have_the_same_size():
@@ -317,7 +331,8 @@ def test_a_gradient_reaches_every_parameter_of_the_phase_and_the_tokenizer_stays
 
 def test_captions_and_frames_are_hidden_from_the_share_of_clips_that_the_config_says():
     model, told, given = built(caption_dropout=0.25, frames_dropout=0.4), [], []
-    model.fusion_encoder.register_forward_hook(lambda _, x, __: told.append(x[1]) or given.append(x[3].sum(1) // 4))
+    model.fusion_encoder.register_forward_hook(lambda _, x, __: told.append(x[1]))
+    model.frame_encoder.register_forward_hook(lambda _, x, __: given.append(x[1].sum(1)))
     for step in range(100):
         model("decoder", batch(8), Draw(0, step))
     told, given = torch.cat(told).any(1), torch.cat(given)
@@ -484,9 +499,8 @@ def test_sizes_that_cannot_be_say_why(changes, says):
 
 
 def test_sizes_that_do_not_fit_the_tokenizer_say_why():
-    for changes in ({"patch": 3}, {"prefix_frames": 5}):
-        with pytest.raises(ArgumentError, match="the clips have 4 frames of 8 pixels a side"):
-            Fusion(replace(TINY, **changes), tokenizer=tokenizer())
+    with pytest.raises(ArgumentError, match="prefix_frames=5: the clips have 4 frames"):
+        Fusion(replace(TINY, prefix_frames=5), tokenizer=tokenizer())
     with pytest.raises(ArgumentError, match="stride=3 does not divide frames=4"):
         tokenizer(stride=3)
 

@@ -10,14 +10,14 @@ to video, image to video, both at once and continuation, and each modality can b
     s        tokens      (B, L)             its codes in raster order over moments, rows and columns
     w        ids         (B, N)             the words of the caption, 0 is padding
     h        words       (B, N, E)          what the text encoder says of them
-    p        patches     (B, k P, E)        k given frames, P patches each
-    m        memory      (B, M, E)          null, words, null, patches after joint attention, M = 2 + N + k P
+    p        patches     (B, P, E)          k given frames, one upon the other, in patches as large as a code's
+    m        memory      (B, M, E)          null, words, null, patches after joint attention, M = 2 + N + P
     -        seen        (B, M)             which of the memory is there
     a        logits      (B, L, K)          p(s_i | s_1 ... s_(i-1), m) = softmax(a_i)
 
 The memory can enter the decoder in four ways, at the same number of parameters: by cross-attention; as the scale and
 shift of the layer norms [perez2018film] or beside each code's vector, both from the mean of the memory; or as a prefix
-of the sequence.
+of the sequence. In each, what became of a given patch is also added to the positions of the codes at its place.
 
 The captioned moving digits and the idea of holding pairs out are those of the paper; the networks are not. Its
 variational recurrence is replaced by a transformer over codes, as in [yan2021videogpt].
@@ -32,7 +32,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.functional import cross_entropy, mse_loss, pad
 
 from vidgen_lab.core import (
     ArgumentError,
@@ -48,6 +48,7 @@ from vidgen_lab.core import (
     unknown,
 )
 from vidgen_lab.nn.autoencoder import ConvSizes, Decoder, Encoder, check_images
+from vidgen_lab.nn.precision import full_precision
 from vidgen_lab.nn.quantize import VectorQuantizer, check_codes
 from vidgen_lab.nn.text import NUMBERS, TextEncoder, caption_words, masked_mean, split_words, tokenize
 from vidgen_lab.nn.transformer import INIT_STD, Attention, Cache, CrossAttention, Norm, Positions, sharpen
@@ -168,7 +169,6 @@ class FusionConfig:
     longest: int = 8  # words that a caption may have
     digits: int = 1  # moving digits that a caption may ask for
     prefix_frames: int = 4  # the most frames that can be given; 0: none
-    patch: int = 8  # height and width of a patch of a given frame, pixels
     condition_dim: int = 96  # E, of words, patches and memory
     condition_heads: int = 4
     text_layers: int = 2
@@ -209,18 +209,25 @@ class Asked(NamedTuple):
 
 
 class FrameEncoder(nn.Module):
-    """Given frames to patches: `(B, C, k, S, S)` to `(B, k P, E)`, k at most `prefix_frames`."""
+    """Given frames to patches, one for each place of a moment's codes: `(B, C, k, S, S)` to `(B, P, E)`.
 
-    def __init__(self, config: FusionConfig, channels: int, size: int, background: float) -> None:
+    The frames are one image of more channels, so that a patch tells its motion too. Those that are not given, and those
+    up to `prefix_frames`, are background, and further channels say so.
+    """
+
+    def __init__(self, config: FusionConfig, sizes: FusionTokenizerConfig) -> None:
         super().__init__()
-        side, self.background = size // config.patch, background
-        self.patches = nn.Conv2d(channels, config.condition_dim, config.patch, config.patch)
-        self.positions = Positions((config.prefix_frames, side, side), config.condition_dim)
+        self.frames, self.background = config.prefix_frames, sizes.background
+        channels = self.frames * (sizes.channels + 1)
+        self.patches = nn.Conv2d(channels, config.condition_dim, sizes.patch, sizes.patch)
+        self.positions = Positions((1, sizes.side, sizes.side), config.condition_dim)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        images = rearrange(frames - self.background, "b c k h w -> (b k) c h w")
-        patches = rearrange(self.patches(images), "(b k) e h w -> b (k h w) e", b=len(frames))
-        return patches + self.positions()[: patches.shape[1]]
+    def forward(self, frames: Tensor, given: Tensor) -> Tensor:
+        """`given` `(B, k)`: which of the frames are told."""
+        told = given[:, None, :, None, None].to(frames.dtype).expand_as(frames[:, :1])
+        images = torch.cat([(frames - self.background) * told, told], dim=1)  # (B, C + 1, k, S, S)
+        images = pad(images, (0, 0, 0, 0, 0, self.frames - frames.shape[2]))
+        return rearrange(self.patches(images.flatten(1, 2)), "b e h w -> b (h w) e") + self.positions()
 
 
 class FusionEncoder(nn.Module):
@@ -261,6 +268,7 @@ class Told(NamedTuple):
     mask: Tensor  # (B, 1, 1, M) bool: which of it is there
     mean: Tensor  # (B, E): of what is there
     pairs: list[Tensor | None]  # "cross": keys and values of the memory, one a block
+    places: Tensor  # (B or 1, L, D): where each code is, and what was given there
 
 
 class Block(nn.Module):
@@ -302,6 +310,9 @@ class FusionDecoder(nn.Module):
         self.embed = nn.Linear(code_dim, dim, bias=False)
         self.start = nn.Parameter(INIT_STD * torch.randn(dim))  # stands in front of the first vector
         self.positions = Positions(shape, dim)
+        if config.prefix_frames:
+            self.beside = nn.Linear(width, shape[0] * dim, bias=False)  # a patch says something else to each moment
+            nn.init.normal_(self.beside.weight, std=INIT_STD)
         if self.way in ("concat", "prefix"):
             self.join = nn.Linear(width + (dim if self.way == "concat" else 0), dim)
         self.dropout = nn.Dropout(config.dropout)
@@ -316,17 +327,20 @@ class FusionDecoder(nn.Module):
         nn.init.zeros_(self.head.weight)  # a fresh decoder finds all codes equally likely: its loss is ln K
         nn.init.zeros_(self.head.bias)
 
-    def tell(self, memory: Tensor, seen: Tensor) -> Told:
-        """A memory `(B, M, E)` and its mask `(B, M)` in the form in which the blocks take it."""
+    def tell(self, memory: Tensor, seen: Tensor, patches: Tensor | None = None) -> Told:
+        """A memory `(B, M, E)`, its mask `(B, M)` and the patches in it `(B, P, E)` in the form the blocks take."""
+        places = self.positions().unsqueeze(0)
+        if patches is not None:
+            places = places + rearrange(self.beside(patches), "b p (t d) -> b (t p) d", d=places.shape[2])
         pairs = [None if block.cross is None else block.cross.remember(memory) for block in self.blocks]
         mean = masked_mean(memory, seen)  # eq. (fusion-pool)
-        return Told(self.join(memory) if self.way == "prefix" else memory, seen[:, None, None], mean, pairs)
+        return Told(self.join(memory) if self.way == "prefix" else memory, seen[:, None, None], mean, pairs, places)
 
     def forward(self, vectors: Tensor, told: Told) -> Tensor:
         """Logits of all places at once. The last vector is seen by none."""
         rows, length = vectors.shape[:2]
         start = self.start.expand(rows, 1, -1)
-        x = self._enter(torch.cat([start, self.embed(vectors[:, :-1])], dim=1), self.positions()[:length], told)
+        x = self._enter(torch.cat([start, self.embed(vectors[:, :-1])], dim=1), told.places[:, :length], told)
         mask = None
         if self.way == "prefix":  # all look at the memory; codes look at the codes before them as well
             x, front = torch.cat([told.memory, x], dim=1), told.memory.shape[1]
@@ -348,10 +362,10 @@ class FusionDecoder(nn.Module):
                 x = block(x, told, None, cache, told.mask)
         return caches
 
-    def step(self, caches: list[Cache], position: Tensor, last: Tensor | None, told: Told) -> Tensor:
-        """Logits `(B, K)` of the next place, whose position is `(D,)`; `last`: vectors `(B, D)` of the code before."""
+    def step(self, caches: list[Cache], place: int, last: Tensor | None, told: Told) -> Tensor:
+        """Logits `(B, K)` of a place, from 0 on; `last`: vectors `(B, D)` of the code before."""
         x = self.start.expand(len(told.memory), 1, -1) if last is None else self.embed(last).unsqueeze(1)
-        x = self._enter(x, position, told)
+        x = self._enter(x, told.places[:, place : place + 1], told)
         mask = None
         if self.way == "prefix":
             mask = _extend(told.mask, caches[0].filled + 1 - told.memory.shape[1])
@@ -359,10 +373,10 @@ class FusionDecoder(nn.Module):
             x = block(x, told, pair, cache, mask)
         return self.head(self.norm(x, told.mean))[:, 0]
 
-    def _enter(self, x: Tensor, position: Tensor, told: Told) -> Tensor:
+    def _enter(self, x: Tensor, places: Tensor, told: Told) -> Tensor:
         if self.way == "concat":
             x = self.join(torch.cat([x, told.mean.unsqueeze(1).expand(-1, x.shape[1], -1)], dim=2))
-        return self.dropout(x + position)
+        return self.dropout(x + places)
 
 
 def _extend(mask: Tensor, length: int) -> Tensor:
@@ -384,10 +398,9 @@ class Fusion(Model):
     def __init__(self, config: FusionConfig, recipe: Recipe | None = None, *, tokenizer: Model) -> None:
         super().__init__(config, recipe)
         sizes = tokenizer.config
-        if config.prefix_frames and (sizes.size % config.patch or config.prefix_frames > sizes.frames):
+        if config.prefix_frames > sizes.frames:
             raise ArgumentError(
-                f"patch={config.patch}, prefix_frames={config.prefix_frames}: the clips have {sizes.frames} frames of "
-                f"{sizes.size} pixels a side. Give a patch that divides the side, and no more frames."
+                f"prefix_frames={config.prefix_frames}: the clips have {sizes.frames} frames. Give no more."
             )
         self.tokenizer = tokenizer
         self.conditions = ("caption", *(("image", "prefix") if config.prefix_frames else ()))
@@ -396,7 +409,7 @@ class Fusion(Model):
         )
         learned = ["text_encoder", "fusion_encoder", "decoder"]
         if config.prefix_frames:
-            self.frame_encoder = FrameEncoder(config, sizes.channels, sizes.size, sizes.background)
+            self.frame_encoder = FrameEncoder(config, sizes)
             learned.insert(1, "frame_encoder")
         self.fusion_encoder = FusionEncoder(config)
         self.decoder = FusionDecoder(config, tokenizer.code_shape, tokenizer.num_codes, sizes.code_dim)
@@ -439,16 +452,22 @@ class Fusion(Model):
         logits = self.decoder(self._vectors(codes), self.decoder.tell(*self.fuse(asked)))  # (B, L, K)
         return cross_entropy(logits.flatten(0, 1), codes.flatten())  # eq. (fusion-likelihood)
 
-    def fuse(self, asked: Asked) -> tuple[Tensor, Tensor]:
-        """Memory `(B, M, E)` and its mask `(B, M)`: null, words, null, patches; a null is there for what is not."""
+    def fuse(self, asked: Asked) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Memory `(B, M, E)` and its mask `(B, M)`: null, words, null, patches; a null is there for what is not.
+
+        Then the patches alone `(B, P, E)`, 0 where no frame is told; None if there are no frames.
+        """
         rows, width = len(asked.ids), self.config.condition_dim
         words = patches = self.decoder.start.new_zeros(rows, 0, width)
         if asked.ids.shape[1]:
             words = self.text_encoder(asked.ids)
         if asked.given.shape[1]:
-            patches = self.frame_encoder(asked.frames)
-        given = asked.given.repeat_interleave(patches.shape[1] // max(1, asked.given.shape[1]), dim=1)
-        return self.fusion_encoder(words, asked.words, patches, given)
+            patches = self.frame_encoder(asked.frames, asked.given)
+        given = asked.given.any(1, keepdim=True).expand(-1, patches.shape[1])
+        memory, seen = self.fusion_encoder(words, asked.words, patches, given)
+        if not asked.given.shape[1]:
+            return memory, seen, None
+        return memory, seen, memory[:, -patches.shape[1] :] * given.unsqueeze(2)
 
     # sampling
 
@@ -483,9 +502,9 @@ class Fusion(Model):
         told = self.decoder.tell(*self.fuse(Asked(*map(torch.cat, zip(*copies, strict=True)))))
         length, tokens = prod(tokenizer.code_shape), []
         caches = self.decoder.caches(told, length)
-        for position in self.decoder.positions():
+        for place in range(length):
             last = self._vectors(tokens[-1][:, None])[:, 0].repeat(len(mix), 1) if tokens else None  # (copies n, D)
-            parts = self.decoder.step(caches, position, last, told).split(n)
+            parts = self.decoder.step(caches, place, last, told).split(n)
             logits = sum(weight * part for (weight, _, _), part in zip(mix, parts, strict=True))
             shares = sharpen(logits, temperature, top_k, top_p).softmax(1).cpu()
             tokens.append(torch.multinomial(shares, 1, generator=generator)[:, 0].to(logits.device))
@@ -575,7 +594,9 @@ class Fusion(Model):
         return tokenize(captions, config.vocabulary, config.longest).to(self.device)
 
     def _codes(self, video: Tensor) -> Tensor:
-        codes, shape = self.tokenizer.encode(video), self.tokenizer.code_shape
+        with full_precision(video):  # 16 bits would find other codes
+            codes = self.tokenizer.encode(video)
+        shape = self.tokenizer.code_shape
         if tuple(codes.shape[1:]) != tuple(shape):
             raise ArgumentError(f"clips with {tuple(codes.shape[1:])} codes; trained for {shape}.")
         return codes
@@ -616,9 +637,9 @@ FusionTokenizer.presets = {
         note="10 minutes on one 16 GB GPU (estimated); never run.",
     ),
     "cpu": Preset(
-        replace(_TOKENIZER, blocks=2),
-        _tokenizer_recipe(_SEEN_32, 32, 14_000, 3e-3, final_lr=8e-5),
-        note="15 minutes of CPU time on one thread (estimated); never run.",
+        replace(_TOKENIZER, blocks=2, attention=1, num_codes=1024),
+        _tokenizer_recipe(_SEEN_32, 32, 7500, 3e-3, final_lr=8e-5),
+        note="8 minutes of CPU time on one thread of a busy machine (estimated).",
     ),
     "board": Preset(
         replace(_TOKENIZER, channels=1, num_codes=256),
@@ -657,7 +678,7 @@ Fusion.presets = {
         note="220 CPU-seconds on one thread beside its tokenizer's (estimated); never run.",
     ),
     "ci": Preset(
-        FusionConfig(patch=4, condition_dim=48, text_layers=1, dim=96, layers=3, prefix_frames=2),
+        FusionConfig(condition_dim=48, text_layers=1, dim=96, layers=3, prefix_frames=2),
         _recipe(_SEEN_16, 16, 600, 3e-3),
         note="54 CPU-seconds on one thread of a busy machine, on a tokenizer that was trained before: learns colour.",
     ),
