@@ -1,4 +1,4 @@
-"""The terminal: vidgen list | train | sample | evaluate | bench | teach.
+"""The terminal: vidgen list | train | sample | evaluate | export | bench | teach.
 
 Every command has --help; that of train shows the defaults of the chosen preset."""
 
@@ -19,6 +19,7 @@ from vidgen_lab.core import ArgumentError, Model, Recipe, VidgenError, unknown
 from vidgen_lab.core.manifest import command_line, environment
 from vidgen_lab.core.weights import sha256, write_atomically, write_tensors
 from vidgen_lab.evaluation import evaluate, ladder
+from vidgen_lab.export import export
 from vidgen_lab.training import benchmark, fit
 
 
@@ -189,15 +190,14 @@ def evaluate_command(arguments: list[str]) -> None:
     about = f"Measures {name}. vidgen evaluate --ladder measures what the metric of clips sees."
     options = _run(EvaluateOptions, rest, f"vidgen evaluate {name}", about)
     model = _load(name, options.checkpoint, options.preset)
-    if options.json and options.checkpoint and not _weights_file(options.checkpoint).exists():
-        raise ArgumentError(f"{options.checkpoint} has not finished, and a manifest needs finished weights. Resume it.")
+    weights = _weights_hash(model, options.checkpoint) if options.json else ""
     measured = evaluate(model, options.n, options.seed)
     _print_protocol(measured[0])
     for item in measured:
         reference = "" if item.reference is None else f"   (real data: {item.reference:.3g})"
         print(f"{item.name:28} {item.value:.4g}{reference}")
     if options.json:
-        _write_json(options.json, _manifest(model, options, measured))
+        _write_json(options.json, _manifest(model, options, measured, weights))
 
 
 def _ladder_command(arguments: list[str]) -> None:
@@ -224,24 +224,34 @@ def _write_json(path: Path, manifest: dict[str, Any]) -> None:
     print(f"{path} written.")
 
 
-def _manifest(model: Model, options: EvaluateOptions, measured: list[metrics.Measurement]) -> dict[str, Any]:
+def _manifest(
+    model: Model, options: EvaluateOptions, measured: list[metrics.Measurement], weights: str
+) -> dict[str, Any]:
     trained = options.checkpoint / "manifest.json" if options.checkpoint else None
     values = {item.name: item.as_json() for item in measured}
     if trained and trained.exists():
         return {**json.loads(trained.read_text()), "metrics": values, "metrics_command": command_line()}
-    path = options.checkpoint and _weights_file(options.checkpoint)
     return {
         "model": model.name,
         "preset": model.preset,
         "command": command_line(),
         **environment(),
-        "weights_sha256": sha256(path) if path else zoo.shipped_hash(model.name, model.preset),
+        "weights_sha256": weights,
         "metrics": values,
     }
 
 
 def _weights_file(checkpoint: Path) -> Path:
     return checkpoint / "model.safetensors" if checkpoint.is_dir() else checkpoint
+
+
+def _weights_hash(model: Model, checkpoint: Path | None) -> str:
+    """SHA-256 of the file that a model was loaded from; None: that of the weights that ship."""
+    if checkpoint is None:
+        return zoo.shipped_hash(model.name, model.preset)
+    if not _weights_file(checkpoint).exists():
+        raise ArgumentError(f"{checkpoint} has not finished, and what is written needs finished weights. Resume it.")
+    return sha256(_weights_file(checkpoint))
 
 
 def _load(name: str, checkpoint: Path | None, preset: str | None) -> Model:
@@ -256,6 +266,26 @@ def _load(name: str, checkpoint: Path | None, preset: str | None) -> Model:
     if model.name != name:
         raise ArgumentError(f"{checkpoint} holds a {model.name}, not a {name}. Say: vidgen sample {model.name} ...")
     return model
+
+
+@dataclass
+class ExportOptions:
+    """Writes the sampling path of a model as ONNX files, and a card that says what they take and give."""
+
+    out: Path  # folder for the files
+    checkpoint: Path | None = None  # finished run or weights file; None: the weights that ship with the package
+    preset: str | None = None  # of the weights that ship, where there are several; None: the usual ones
+
+
+def export_command(arguments: list[str]) -> None:
+    """writes a model as ONNX, for other programs: vidgen export dcgan --out exported"""
+    name, rest = _name(arguments, "export")
+    options = _run(ExportOptions, rest, f"vidgen export {name}", f"{name} as ONNX. {ExportOptions.__doc__}")
+    model = _load(name, options.checkpoint, options.preset)
+    card = export(model, options.out, _weights_hash(model, options.checkpoint))
+    for graph in json.loads(card.read_text())["graphs"].values():
+        print(f"{options.out / graph['file']}: {', '.join(graph['inputs'])} to {', '.join(graph['outputs'])}.")
+    print(f"{card} says what they take and give.")
 
 
 @dataclass
@@ -457,6 +487,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": train_command,
     "sample": sample_command,
     "evaluate": evaluate_command,
+    "export": export_command,
     "bench": bench_command,
     "teach": teach_command,
 }
