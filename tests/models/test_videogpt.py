@@ -63,12 +63,12 @@ def built(config: VideoGPTConfig = FULL, spread: float | None = 0.4) -> VideoGPT
 
 def told(model: VideoGPT, tokens: torch.Tensor, given: int = 2) -> torch.Tensor:
     """Logits of all places at once, asked for digits and speeds, with some given frames where the model takes them."""
-    rows, labels, memory = len(tokens), None, None
+    rows, labels, seen = len(tokens), None, None
     if model.config.labels:
         labels = model._one_hot({"digit": torch.arange(rows) % 10, "speed": torch.arange(rows) % 2})
     if model.config.prefix_frames:
-        memory = model.prefix_encoder(clips(rows, 1, 3, 8, 8), torch.full((rows,), given))
-    return model.prior(model._vectors(tokens), labels, memory)
+        seen = model.prefix_encoder(clips(rows, 1, 3, 8, 8), torch.full((rows,), given))
+    return model.prior(model._vectors(tokens), labels, seen)
 
 
 def random_tokens(rows: int = 4) -> torch.Tensor:
@@ -205,14 +205,15 @@ def test_a_place_sees_the_places_before_it_and_no_other(config):
 def test_cached_logits_equal_the_full_pass(config):
     model, tokens = built(config), random_tokens()
     full, vectors = told(model, tokens), model._vectors(tokens)
-    labels, memory = None, None
+    labels, given = None, None
     if config.labels:
         labels = model._one_hot({"digit": torch.arange(4) % 10, "speed": torch.arange(4) % 2})
-        memory = model.prefix_encoder(clips(4, 1, 3, 8, 8), torch.full((4,), 2))
-    caches, given = model.prior.caches(4, CODES), model.prior.remember(memory)
-    for place, position in enumerate(model.prior.positions()):
+        given = model.prefix_encoder(clips(4, 1, 3, 8, 8), torch.full((4,), 2))
+    caches, pairs, places = model.prior.caches(4, CODES), model.prior.remember(given), model.prior.places(given)
+    condition = model.prior.condition(labels, given)
+    for place in range(CODES):
         last = vectors[:, place - 1] if place else None
-        step = model.prior.step(caches, position, last, labels, given)
+        step = model.prior.step(caches, places[:, place], last, condition, pairs)
         assert torch.allclose(step, full[:, place], atol=1e-5)
 
 
@@ -227,13 +228,13 @@ def test_what_is_written_at_temperature_0_is_the_likeliest_code_of_the_full_pass
     assert torch.equal(told(model, tokens).argmax(2), tokens) and len(tokens.unique()) > 1
 
 
-def test_given_frames_add_to_what_a_place_says():
+@pytest.mark.parametrize("way", ["beside", "memory", "pooled"])
+def test_given_frames_reach_a_place_by_each_of_their_three_ways(way):
     model, tokens = built(FULL), random_tokens()
-    for block in model.prior.blocks:
-        for parameter in block.cross.out.parameters():
-            torch.nn.init.zeros_(parameter)
-    labels = model._one_hot({"digit": torch.arange(4), "speed": torch.arange(4) % 2})
-    assert torch.allclose(told(model, tokens), model.prior(model._vectors(tokens), labels), atol=1e-5)
+    one, two = (model.prefix_encoder(clips(4, 1, 3, 8, 8), torch.full((4,), count)) for count in (1, 2))
+    labels, vectors = torch.zeros(4, 12), model._vectors(tokens)
+    plain, moved = (model.prior(vectors, labels, given) for given in (one, one._replace(**{way: getattr(two, way)})))
+    assert not torch.allclose(plain, moved, atol=1e-3)
 
 
 def test_the_loss_is_the_mean_negative_log_likelihood_of_a_code_in_raster_order():
@@ -287,20 +288,31 @@ def test_labels_are_left_out_of_the_share_of_clips_that_the_config_says():
 
 
 def test_frames_that_are_not_given_cannot_be_seen():
-    model, frames, other = built(FULL), clips(4, 1, 3, 8, 8), clips(4, 1, 3, 8, 8, seed=1)
+    encode, frames, other = built(FULL).prefix_encoder, clips(4, 1, 3, 8, 8), clips(4, 1, 3, 8, 8, seed=1)
     mixed = torch.cat([frames[:, :, :2], other[:, :, 2:]], dim=2)
     two = torch.full((4,), 2)
-    assert torch.equal(model.prefix_encoder(frames, two), model.prefix_encoder(mixed, two))
-    assert torch.equal(model.prefix_encoder(frames, two), model.prefix_encoder(frames[:, :, :2], two))
-    assert not torch.allclose(model.prefix_encoder(frames, two + 1), model.prefix_encoder(mixed, two + 1), atol=1e-3)
+    for part, of_mixed, of_two in zip(encode(frames, two), encode(mixed, two), encode(frames[:, :, :2], two)):
+        assert torch.equal(part, of_mixed) and torch.equal(part, of_two)
+    for part, of_mixed in zip(encode(frames, two + 1), encode(mixed, two + 1)):
+        assert not torch.allclose(part, of_mixed, atol=1e-3)
 
 
-def test_every_number_of_given_frames_occurs_in_training():
+def test_half_of_the_training_clips_are_given_frames_and_every_number_of_them_occurs():
     model, counts = built(FULL), []
     model.prefix_encoder.register_forward_hook(lambda _, inputs, __: counts.append(inputs[1]))
-    for step in range(20):
+    for step in range(50):
         model("prior", batch(8), Draw(0, step))
-    assert set(torch.cat(counts).tolist()) == {0, 1, 2, 3}
+    shares = torch.bincount(torch.cat(counts), minlength=4) / 400
+    assert shares.tolist() == pytest.approx([1 / 2, 1 / 6, 1 / 6, 1 / 6], abs=0.08)
+
+
+def test_what_is_said_beside_a_code_belongs_to_its_own_row_and_column():
+    encode = VideoGPT(replace(FULL, prefix_blocks=0), tokenizer=tokenizer(size=16)).prefix_encoder
+    frames, three = clips(1, 1, 3, 16, 16), torch.full((1,), 3)
+    other = frames.clone()
+    other[..., 13:15, 1:3] *= -1  # in the patch of the lower left corner
+    moved = (encode(frames, three).beside - encode(other, three).beside).abs().amax(2).view(-1, 4, 4)
+    assert (moved[:, 3, 0] > 1e-3).all() and (moved[:, :2] == 0).all() and (moved[:, :, 2:] == 0).all()
 
 
 def test_one_batch_is_learnt_by_heart():
@@ -385,10 +397,11 @@ def test_guidance_goes_from_free_logits_through_asked_ones(guidance):
 def test_labels_that_are_not_asked_for_are_drawn_and_left_open_beside_given_frames():
     model = built(FULL)
     with model.inference():
-        free = Writer(model, 50, {}, rng()).labels
-        part = Writer(model, 50, {"digit": torch.full((50,), 7)}, rng()).labels
-        given = Writer(model, 2, {"prefix": clips(2, 1, 1, 8, 8)}, rng()).labels
-        asked = Writer(model, 2, {"prefix": clips(2, 1, 1, 8, 8), "speed": torch.tensor([0, 1])}, rng()).labels
+        free = Writer(model, 50, {}, rng()).condition[:, :12]
+        part = Writer(model, 50, {"digit": torch.full((50,), 7)}, rng()).condition[:, :12]
+        given = Writer(model, 2, {"prefix": clips(2, 1, 1, 8, 8)}, rng()).condition[:, :12]
+        frames = {"prefix": clips(2, 1, 1, 8, 8)}
+        asked = Writer(model, 2, {**frames, "speed": torch.tensor([0, 1])}, rng()).condition[:, :12]
     assert (free[:, :10].sum(1) == 1).all() and (free[:, 10:].sum(1) == 1).all() and len(free.unique(dim=0)) > 10
     assert (part[:, 7] == 1).all() and (part[:, 10:].sum(0) > 5).all()
     assert not given.any()
@@ -436,6 +449,7 @@ def test_sizes_of_the_tokenizer_that_cannot_be_say_why(changes, says):
         ({"dim": 14}, "a multiple of 3"),
         ({"dim": 15}, "of heads=2"),
         ({"prefix_width": 8}, "prefix_width=8"),
+        ({"prefix_pooled": 0}, "prefix_pooled=0"),
         ({"prefix_frames": -1}, "prefix_frames=-1"),
         ({"label_dropout": 1.0}, "label_dropout=1.0"),
         ({"labels": ("digits",)}, 'did you mean "digit"'),
