@@ -27,16 +27,17 @@ from vidgen_lab.training.state import write_json
 OUT = Path(__file__).parent / "videogpt-prediction.json"
 PICTURES = Path(__file__).parents[1] / "book" / "_static" / "videogpt"
 CLIPS, FUTURES = 64, 20
+EQUAL = 50.0  # dB, for frames that are equal: a digit that bounced may be where it was, and then a copy is perfect
 SCORES = {"psnr": metrics.psnr, "ssim": metrics.ssim}
 
 
 def over_time(score: str, prediction: Tensor, target: Tensor) -> Tensor:
-    """A score of each clip and frame: `(B, C, T, H, W)` twice to `(B, T)`."""
+    """A score of each clip and frame, at most EQUAL: `(B, C, T, H, W)` twice to `(B, T)`."""
     rows = [
         [SCORES[score](prediction[b : b + 1, :, [t]], target[b : b + 1, :, [t]]).value for t in range(target.shape[2])]
         for b in range(len(target))
     ]
-    return torch.tensor(rows)
+    return torch.tensor(rows).clamp(max=EQUAL)
 
 
 def futures(model: Model, prefix: Tensor, count: int) -> Tensor:
@@ -122,6 +123,7 @@ def main() -> None:
         "futures": count,
         "size": sizes.size,
         "picked_by": "the mean over the predicted frames, by each score for itself",
+        "psnr_of_equal_frames": EQUAL,
         "seed": 0,
     }
     command = "python results/videogpt_prediction.py" + (f" --model {asked.model}" if asked.model else "")

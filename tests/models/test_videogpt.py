@@ -291,9 +291,10 @@ def test_frames_that_are_not_given_cannot_be_seen():
     encode, frames, other = built(FULL).prefix_encoder, clips(4, 1, 3, 8, 8), clips(4, 1, 3, 8, 8, seed=1)
     mixed = torch.cat([frames[:, :, :2], other[:, :, 2:]], dim=2)
     two = torch.full((4,), 2)
-    for part, of_mixed, of_two in zip(encode(frames, two), encode(mixed, two), encode(frames[:, :, :2], two)):
+    three_ways = encode(frames, two), encode(mixed, two), encode(frames[:, :, :2], two)
+    for part, of_mixed, of_two in zip(*three_ways, strict=True):
         assert torch.equal(part, of_mixed) and torch.equal(part, of_two)
-    for part, of_mixed in zip(encode(frames, two + 1), encode(mixed, two + 1)):
+    for part, of_mixed in zip(encode(frames, two + 1), encode(mixed, two + 1), strict=True):
         assert not torch.allclose(part, of_mixed, atol=1e-3)
 
 
