@@ -4,10 +4,19 @@ import math
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, scaled_dot_product_attention
 
 from vidgen_lab.core import ArgumentError
-from vidgen_lab.nn.transformer import Attention, Block, Cache, CausalTransformer, CrossAttention, sample_tokens, sharpen
+from vidgen_lab.nn.transformer import (
+    Attention,
+    Block,
+    Cache,
+    CausalTransformer,
+    CrossAttention,
+    attend,
+    sample_tokens,
+    sharpen,
+)
 
 K, L, LABELS = 7, 12, 3
 
@@ -277,3 +286,18 @@ def test_a_cache_takes_several_places_at_once():
         kept = one.extend(pairs[:, :, :, place : place + 1])
     assert torch.equal(many.extend(pairs[:, :, :, :2]), pairs[:, :, :, :2])
     assert torch.equal(many.extend(pairs[:, :, :, 2:]), kept) and torch.equal(kept, pairs) and many.filled == 5
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_on_a_cpu_attention_is_computed_in_32_bits_and_comes_back_in_those_it_was_given(causal):
+    query, key, value = (torch.randn(2, 3, 16, 8, generator=rng(seed)) for seed in range(3))
+    half = [x.bfloat16() for x in (query, key, value)]
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = attend(*half, None, 0.0, causal)
+        rounded = scaled_dot_product_attention(*half, is_causal=causal)
+    exact = scaled_dot_product_attention(*(x.float() for x in half), is_causal=causal)
+    assert seen.dtype == torch.bfloat16 and torch.equal(seen, exact.bfloat16())
+    assert not torch.equal(rounded, exact.bfloat16())  # what 16 bits make of it
+    assert torch.equal(
+        attend(query, key, value, None, 0.0, causal), scaled_dot_product_attention(query, key, value, is_causal=causal)
+    )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from vidgen_lab.core import ArgumentError
+from vidgen_lab.nn.precision import full_precision
 
 INIT_STD = 0.02  # of embeddings, positions and layers
 
@@ -32,6 +33,17 @@ class Cache:
         first, self.filled = self.filled, self.filled + pair.shape[3]
         self.pairs[:, :, :, first : self.filled] = pair
         return self.pairs[:, :, :, : self.filled]
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, causal: bool = False
+) -> Tensor:
+    """torch's attention; a CPU computes it in 32 bits, since its backward pass in 16 takes three times as long."""
+    if query.dtype != torch.bfloat16 or query.device.type != "cpu":
+        return scaled_dot_product_attention(query, key, value, mask, dropout, causal)
+    with full_precision(query):
+        seen = scaled_dot_product_attention(query.float(), key.float(), value.float(), mask, dropout, causal)
+    return seen.to(query.dtype)
 
 
 class Attention(nn.Module):
@@ -56,7 +68,7 @@ class Attention(nn.Module):
         # A whole sequence needs the mask. The one new place of a cached step may see all that is there.
         causal = self.causal and cache is None and mask is None
         dropout = self.dropout if self.training else 0.0
-        seen = scaled_dot_product_attention(query, key, value, mask, dropout, causal)  # eq. (vqvae-attention)
+        seen = attend(query, key, value, mask, dropout, causal)  # eq. (vqvae-attention)
         return self.out(rearrange(seen, "b h l d -> b l (h d)"))
 
 
@@ -80,7 +92,7 @@ class CrossAttention(nn.Module):
     def forward(self, x: Tensor, pair: Tensor, mask: Tensor | None = None) -> Tensor:
         """`pair`: of `remember`; `mask`: True where a place may look, a bool that broadcasts to (B, heads, L, M)."""
         query = rearrange(self.query(x), "b l (h d) -> b h l d", h=self.heads)
-        seen = scaled_dot_product_attention(query, *pair, mask, self.dropout if self.training else 0.0)
+        seen = attend(query, *pair, mask, self.dropout if self.training else 0.0)
         return self.out(rearrange(seen, "b h l d -> b l (h d)"))
 
     def weights(self, x: Tensor, pair: Tensor, mask: Tensor | None = None) -> Tensor:
