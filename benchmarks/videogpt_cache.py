@@ -27,7 +27,7 @@ PACKAGE = "x-transformers"
 BATCH, DIM, HEADS, LAYERS, CODES = 4, 96, 4, 4, 128
 LENGTH = 256  # a box of 4x8x8
 SMALL = {"dim": DIM, "heads": HEADS, "layers": LAYERS}
-SHIPPED, SHIPPED_BATCH, SHIPPED_CODES = {"dim": 144, "heads": 3, "layers": 3}, 16, 512
+SHIPPED, SHIPPED_BATCH, SHIPPED_CODES = {"dim": 132, "heads": 3, "layers": 3}, 16, 128
 
 
 def ours_model(sizes: Mapping[str, int], num_codes: int) -> VideoGPT:

@@ -87,12 +87,12 @@ def predictions(model: Model, tokens: Tensor, labels: Batch) -> tuple[Tensor, Te
     """Of each place, the entropy of the prediction and the nats of the code that is there: `(B, L)` each."""
     sizes = model.tokenizer.config
     with model.inference():
-        memory = None
+        given = None
         if model.config.prefix_frames:
             nothing = torch.zeros(len(tokens), sizes.channels, 0, sizes.size, sizes.size)
-            memory = model.prefix_encoder(nothing, torch.zeros(len(tokens), dtype=torch.long))
+            given = model.prefix_encoder(nothing, torch.zeros(len(tokens), dtype=torch.long))
         asked = model._one_hot(labels) if labels else None
-        logits = model.prior(model._vectors(tokens), asked, memory)
+        logits = model.prior(model._vectors(tokens), asked, given)
     shares = logits.softmax(2)
     return -torch.xlogy(shares, shares).sum(2), cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
 

@@ -24,6 +24,7 @@ from vidgen_lab.core import Model, count_parameters
 from vidgen_lab.core.manifest import command_line, environment
 from vidgen_lab.data import MovingDigits
 from vidgen_lab.models.videogpt import AxialAttention
+from vidgen_lab.nn.labels import count_values
 from vidgen_lab.nn.transformer import Attention, Positions, sharpen
 from vidgen_lab.training.state import read_json, write_json
 
@@ -436,13 +437,13 @@ def looks(model: Model, codes: Tensor) -> dict[str, Any]:
     with model.inference():
         labels = None
         if model.config.labels:
-            labels = torch.zeros(len(codes), model.prior.norm.affine.in_features)
-        memory = None
+            labels = torch.zeros(len(codes), count_values(model.config.labels))
+        given = None
         if model.config.prefix_frames:
             sizes = model.tokenizer.config
             nothing = torch.zeros(len(codes), sizes.channels, 0, sizes.size, sizes.size)
-            memory = model.prefix_encoder(nothing, torch.zeros(len(codes), dtype=torch.long))
-        model.prior(model._vectors(codes.flatten(1)), labels, memory)
+            given = model.prefix_encoder(nothing, torch.zeros(len(codes), dtype=torch.long))
+        model.prior(model._vectors(codes.flatten(1)), labels, given)
     for hook in hooks:
         hook.remove()
     fig, axes = viz.figure(

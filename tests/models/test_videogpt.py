@@ -16,6 +16,7 @@ from vidgen_lab.models.videogpt import (
     Double,
     Halve,
     Norm,
+    Steps,
     VideoGPT,
     VideoGPTConfig,
     VideoGPTTokenizer,
@@ -204,17 +205,14 @@ def test_a_place_sees_the_places_before_it_and_no_other(config):
 @BOTH
 def test_cached_logits_equal_the_full_pass(config):
     model, tokens = built(config), random_tokens()
-    full, vectors = told(model, tokens), model._vectors(tokens)
+    full = told(model, tokens)
     labels, given = None, None
     if config.labels:
         labels = model._one_hot({"digit": torch.arange(4) % 10, "speed": torch.arange(4) % 2})
         given = model.prefix_encoder(clips(4, 1, 3, 8, 8), torch.full((4,), 2))
-    caches, pairs, places = model.prior.caches(4, CODES), model.prior.remember(given), model.prior.places(given)
-    condition = model.prior.condition(labels, given)
+    steps = Steps(model.prior, model.tokenizer.codebook.codebook, 4, labels, given)
     for place in range(CODES):
-        last = vectors[:, place - 1] if place else None
-        step = model.prior.step(caches, places[:, place], last, condition, pairs)
-        assert torch.allclose(step, full[:, place], atol=1e-5)
+        assert torch.allclose(steps(tokens[:, place - 1] if place else None), full[:, place], atol=1e-5)
 
 
 def test_what_is_written_at_temperature_0_is_the_likeliest_code_of_the_full_pass_at_each_place():
@@ -383,7 +381,7 @@ def test_a_stream_leaves_the_model_in_train_mode_between_its_parts():
 def test_guidance_goes_from_free_logits_through_asked_ones(guidance):
     model, logits = built(FULL), []
     asked = {"digit": torch.arange(10), "speed": torch.arange(10) % 2}
-    model.prior.head.register_forward_hook(lambda _, __, out: logits.append(out[:, 0]))
+    model.prior.head.register_forward_hook(lambda _, __, out: logits.append(out))
     with model.inference():
         for strength in (1.0, guidance):
             writer = Writer(model, 10, asked, rng(), guidance=strength, temperature=0)
@@ -398,11 +396,11 @@ def test_guidance_goes_from_free_logits_through_asked_ones(guidance):
 def test_labels_that_are_not_asked_for_are_drawn_and_left_open_beside_given_frames():
     model = built(FULL)
     with model.inference():
-        free = Writer(model, 50, {}, rng()).condition[:, :12]
-        part = Writer(model, 50, {"digit": torch.full((50,), 7)}, rng()).condition[:, :12]
-        given = Writer(model, 2, {"prefix": clips(2, 1, 1, 8, 8)}, rng()).condition[:, :12]
+        free = Writer(model, 50, {}, rng()).steps.condition[:, :12]
+        part = Writer(model, 50, {"digit": torch.full((50,), 7)}, rng()).steps.condition[:, :12]
+        given = Writer(model, 2, {"prefix": clips(2, 1, 1, 8, 8)}, rng()).steps.condition[:, :12]
         frames = {"prefix": clips(2, 1, 1, 8, 8)}
-        asked = Writer(model, 2, {**frames, "speed": torch.tensor([0, 1])}, rng()).condition[:, :12]
+        asked = Writer(model, 2, {**frames, "speed": torch.tensor([0, 1])}, rng()).steps.condition[:, :12]
     assert (free[:, :10].sum(1) == 1).all() and (free[:, 10:].sum(1) == 1).all() and len(free.unique(dim=0)) > 10
     assert (part[:, 7] == 1).all() and (part[:, 10:].sum(0) > 5).all()
     assert not given.any()

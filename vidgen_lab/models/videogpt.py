@@ -24,7 +24,7 @@ The digits' presets see black as 0 (`background`) and train without dropout.
 Chapter: book/video/videogpt.md. Lab: notebooks/07_videogpt.ipynb.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import log2, prod
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss, pad
+from torch.nn.functional import cross_entropy, mse_loss, pad, scaled_dot_product_attention
 
 from vidgen_lab.core import ArgumentError, Batch, DataConfig, Draw, Losses, Model, Optimizer, Phase, Preset, Recipe
 from vidgen_lab.nn.labels import append, check_batch, complete, count_values, draw_labels
@@ -432,22 +432,53 @@ class Prior(nn.Module):
         heads, dim = self.blocks[0].attention.heads, len(self.start)
         return [Cache(batch, heads, length, dim // heads, like=self.start) for _ in self.blocks]
 
-    def step(
-        self,
-        caches: list[Cache],
-        place: Tensor,
-        last: Tensor | None,
-        condition: Tensor | None,
-        pairs: list[Tensor | None],
-    ) -> Tensor:
-        """Logits `(B, K)` of the next place, to which `place` `(B or 1, D)` is told; `last`: vectors `(B, D)` of the
-        code before."""
-        batch = caches[0].pairs.shape[1]
-        x = self.start.expand(batch, 1, -1) if last is None else self.embed(last).unsqueeze(1)
-        x = self.dropout(x + place.unsqueeze(1))
-        for block, pair, cache in zip(self.blocks, pairs, caches, strict=True):
-            x = block(x, condition, pair, cache)
-        return self.head(self.norm(x, condition))[:, 0]
+
+class Steps:
+    """The transformer, one place at a time; what stays the same from place to place is computed once.
+
+    Called place after place, in eval mode: `(B,)`, the codes just written (None at the first place), to the logits
+    `(B, K)` of the next ones.
+    """
+
+    def __init__(
+        self, prior: Prior, codebook: Tensor, batch: int, labels: Tensor | None = None, given: Given | None = None
+    ) -> None:
+        self.prior = prior
+        self.read = prior.embed(codebook)  # (K, D): what each code says to the place after it
+        self.places = prior.places(given).unbind(1)
+        caches, self.condition = prior.caches(batch, len(self.places)), prior.condition(labels, given)
+        self.layers = list(zip(prior.blocks, prior.remember(given), caches, strict=True))
+        norms = [module for module in prior.modules() if isinstance(module, Norm)]
+        self.norms = {norm: told(norm, self.condition) for norm in norms}
+        self.start, self.written = prior.start.expand(batch, -1), 0
+
+    def __call__(self, last: Tensor | None) -> Tensor:
+        x = (self.start if last is None else self.read[last]) + self.places[self.written]  # (B, D)
+        for block, pair, cache in self.layers:
+            attention = block.attention
+            projected = attention.project(self.norms[block.norm_attention](x))
+            query, *new = projected.unflatten(1, (3, attention.heads, 1, -1)).unbind(1)
+            x = x + attention.out(look(query, cache.extend(torch.stack(new))))
+            if pair is not None:
+                query = block.cross.query(self.norms[block.norm_cross](x)).unflatten(1, (block.cross.heads, 1, -1))
+                x = x + block.cross.out(look(query, pair))
+            x = x + block.mlp(self.norms[block.norm_mlp](x))
+        self.written += 1
+        return self.prior.head(self.norms[self.prior.norm](x))
+
+
+def look(query: Tensor, pair: Tensor) -> Tensor:
+    """What one place sees: a query `(B, heads, 1, d)`, keys and values `(2, B, heads, L, d)`, to `(B, D)`."""
+    return scaled_dot_product_attention(query, *pair).flatten(1)
+
+
+def told(norm: Norm, condition: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """A norm that was told its condition: `(B, D)` to the same."""
+    if norm.affine is None:
+        return norm.norm
+    scale, shift = norm.affine(condition).chunk(2, dim=1)
+    scale = 1 + scale
+    return lambda x: torch.addcmul(shift, norm.norm(x), scale)  # eq. (videogpt-label-norm)
 
 
 class VideoGPT(Model):
@@ -601,19 +632,16 @@ class Writer:
         if copies == 2:
             labels = torch.cat([labels, torch.zeros_like(labels)])
             given = given and Given(*(torch.cat([part, part]) for part in given))
-        self.condition, self.pairs = prior.condition(labels, given), prior.remember(given)
-        self.places = prior.places(given)  # (1, L, D) or (n, L, D)
-        self.caches = prior.caches(copies * n, self.places.shape[1])
+        self.steps = Steps(prior, model.tokenizer.codebook.codebook, copies * n, labels, given)
         self.tokens: list[Tensor] = []
 
     def write(self, count: int) -> None:
         """Draws the next `count` codes of all boxes."""
         for _ in range(count):
-            last = self.model._vectors(self.tokens[-1][:, None])[:, 0] if self.tokens else None  # (n, D)
+            last = self.tokens[-1] if self.tokens else None
             if last is not None and self.guidance != 1:
-                last = last.repeat(2, 1)
-            place = self.places[:, len(self.tokens)]
-            logits = self.model.prior.step(self.caches, place, last, self.condition, self.pairs)
+                last = last.repeat(2)
+            logits = self.steps(last)
             if self.guidance != 1:
                 asked, free = logits.chunk(2)
                 logits = free + self.guidance * (asked - free)  # eq. (videogpt-guidance)
