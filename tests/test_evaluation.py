@@ -45,6 +45,38 @@ class Copyist(Model):
         ]
 
 
+class Fading(torch.nn.Linear):
+    """A tokenizer that loses a tenth of all contrast."""
+
+    def __init__(self):
+        super().__init__(1, 1)
+
+    def reconstruct(self, clips):
+        return 0.9 * clips
+
+
+class Narrator(Model):
+    """Hands out a held-out clip of each caption, a deaf one that of the next; an image it keeps as well as told."""
+
+    name, output, conditions = "narrator", "video", ("caption", "image")
+
+    def __init__(self, deaf=False, keeps=0.9, pairs="seen"):
+        kind = {"kind": "moving-digits", "size": 32, "frames": 8, "color": True, "pairs": pairs}
+        super().__init__(Nothing(), Recipe(DataConfig(**kind)))
+        self.data, labels = (
+            MovingDigits("test", size=size, frames=frames, color=True, seed=7) for size, frames in ((32, 8), (16, 1))
+        )
+        self.rows = {caption: row for row, caption in enumerate(labels.__getitems__(list(range(9000)))["caption"])}
+        self.deaf, self.keeps, self.tokenizer, self.heard = deaf, keeps, Fading(), []
+
+    def _sample(self, n, frames, condition, generator, *, keep_given=True):
+        self.heard.append((dict(condition), keep_given))
+        clips = self.data.__getitems__([self.rows[caption] for caption in condition["caption"]])["video"]
+        if "image" in condition:
+            clips[:, :, 0] = condition["image"] * (1 if keep_given else self.keeps)
+        return clips.roll(int(self.deaf), 0)
+
+
 class DigitCopyist(Model):
     """Hands out training digits of a size."""
 
@@ -84,6 +116,31 @@ def test_clips_are_judged_by_what_was_asked():
     wrong = values(evaluate(Copyist(asked=True, wrong=True), 300))
     assert right["digit as asked"] > 0.9 and right["direction as asked"] > 0.9
     assert wrong["digit as asked"] < 0.3 and wrong["all as asked"] < 0.1
+
+
+def test_a_captioned_model_is_asked_for_what_held_out_clips_show_and_for_pairs_that_training_left_out():
+    model = Narrator()
+    right, wrong = (values(evaluate(which, 300)) for which in (model, Narrator(deaf=True)))
+    for name in ("digit", "color", "direction", "speed", "all"):
+        for kind in ("", ", unseen pairs"):
+            assert right[f"{name} as asked{kind}"] > 0.9
+    assert wrong["all as asked"] < 0.1 and wrong["all as asked, unseen pairs"] < 0.1
+    shown = {kind: MovingDigits("test", frames=1, color=True, pairs=kind, seed=1) for kind in ("seen", "unseen")}
+    asked = [caption for condition, _ in model.heard[:4] for caption in condition["caption"]]
+    expected = [shown["seen"].__getitems__(list(range(300))), shown["unseen"].__getitems__(list(range(100)))]
+    assert asked == [caption for batch in expected for caption in batch["caption"]]
+    everything = Narrator(pairs="all")
+    assert not [name for name in values(evaluate(everything, 300)) if "unseen" in name]
+
+
+def test_a_model_that_takes_an_image_is_measured_by_how_well_it_keeps_it_beside_what_its_tokenizer_keeps():
+    for keeps in (0.9, 0.5):
+        model = Narrator(keeps=keeps)
+        (kept,) = (item for item in evaluate(model, 300) if item.name == "PSNR of the given image")
+        condition, put_back = model.heard[-1]
+        assert set(condition) == {"caption", "image"} and not put_back
+        assert kept.reference == pytest.approx(26.2, abs=0.3)  # a tenth of 1, of a range of 2
+        assert (kept.value == pytest.approx(kept.reference, abs=0.1)) == (keeps == 0.9)
 
 
 def test_fid_of_a_generator_is_far_above_that_of_real_digits():

@@ -31,6 +31,9 @@ def evaluate(model: Model, n: int | None = None, seed: int = 0) -> list[Measurem
     how much of its codebook that takes. Each `reference` is what real data score in the place of the samples: held-out
     data, and for FID-digits, whose other set they are, training digits.
 
+    A model that takes captions is asked for those of held-out clips, and, if its training left pairs out, for those of
+    left-out pairs too; one that also takes an image is asked to keep it, and the reference is what its tokenizer keeps.
+
     Args:
         n: samples; None: 2,000 clips, 200 clips for a tokenizer to reconstruct, or 1,000 of anything else.
         seed: of the samples.
@@ -153,7 +156,28 @@ def _clips(model: Model, n: int, seed: int) -> list[Measurement]:
     measured = [replace(mine, reference=theirs.value) for mine, theirs in pairs]
     if set(asked) & set(HEADS):
         measured += _as_asked(samples, asked, protocol, settings, seed)
+    if "caption" in asked and settings.get("pairs") == "seen":
+        settings = {**settings, "pairs": "unseen"}
+        samples, asked = draw_samples(model, max(FEWEST, n // 4), seed, "unseen")
+        unseen = _as_asked(samples, asked, {**protocol, **settings}, settings, seed)
+        measured += [replace(each, name=f"{each.name}, unseen pairs") for each in unseen]
+    if "caption" in asked and "image" in model.conditions:
+        measured.append(_image_kept(model, max(FEWEST, n // 4), seed))
     return measured
+
+
+def _image_kept(model: Model, n: int, seed: int) -> Measurement:
+    """PSNR of the first frame that is drawn to the image that was given; reference: the tokenizer's own of it."""
+    held_out = _held_out(model, n, seed + 1)
+    images = held_out["video"][:, :, 0]
+    asked = {"caption": held_out["caption"], "image": images}
+    first = _drawn(model, n, asked, torch.Generator().manual_seed(seed), keep_given=False)[:, :, :1]
+    parts = [
+        model.tokenizer.reconstruct(part)[:, :, :1].cpu() for part in held_out["video"].to(model.device).split(CHUNK)
+    ]
+    protocol = {"data": "moving-digits", "split": "test", "seed": seed}
+    kept, coded = (metrics.psnr(frames, images.unsqueeze(2), protocol) for frames in (first, torch.cat(parts)))
+    return replace(kept, name="PSNR of the given image", reference=coded.value)
 
 
 def _as_asked(
@@ -217,16 +241,37 @@ def _codes(model: Model, n: int, seed: int) -> list[Measurement]:
     ]
 
 
-def draw_samples(model: Model, n: int, seed: int) -> tuple[Tensor, Batch]:
-    """n samples on the CPU, drawn a chunk at a time, and the condition that they were drawn with ({} for none)."""
+def draw_samples(model: Model, n: int, seed: int, pairs: str | None = None) -> tuple[Tensor, Batch]:
+    """n samples on the CPU, drawn a chunk at a time, and the condition that they were drawn with ({} for none).
+
+    A model that takes captions is asked for those of held-out clips, whose labels stand beside them; `pairs`: of
+    `MovingDigits`, None: as in training.
+    """
     generator = torch.Generator().manual_seed(seed)
+    if "caption" in model.conditions:
+        asked = _held_out(model, n, seed + 1, pairs)
+        del asked["video"]
+        return _drawn(model, n, {"caption": asked["caption"]}, generator), asked
     condition = dict(model.example_condition(n, generator) or {})
+    return _drawn(model, n, condition, generator), condition
+
+
+def _drawn(model: Model, n: int, condition: Batch, generator: torch.Generator, **options: Any) -> Tensor:
     parts = []
     for rows in torch.arange(n).split(CHUNK):
         first, last = int(rows[0]), int(rows[-1]) + 1
         part = {key: value[first:last] for key, value in condition.items()}
-        parts.append(model.sample(len(rows), condition=part or None, generator=generator).cpu())
-    return torch.cat(parts), condition
+        parts.append(model.sample(len(rows), condition=part or None, generator=generator, **options).cpu())
+    return torch.cat(parts)
+
+
+def _held_out(model: Model, n: int, seed: int, pairs: str | None = None) -> dict[str, Any]:
+    """n held-out clips of the kind that a captioned model was trained on, with captions and labels."""
+    if model.recipe is None:
+        raise ArgumentError(f"{model.name} has no recipe, so nothing says which held-out captions to ask for.")
+    config = model.recipe.data
+    held_out = data.build(replace(config, pairs=pairs or config.pairs), "test", seed)
+    return held_out.__getitems__(list(range(n)))
 
 
 def _needs_digits(model: Model, *kinds: str) -> None:
@@ -256,6 +301,8 @@ def _settings(model: Model, clips: Tensor) -> dict[str, Any]:
     _, channels, frames, height, _ = clips.shape
     config = DataConfig("moving-digits") if model.recipe is None else model.recipe.data
     more = {"digits": config.digits, "subpixel": config.subpixel, "turn": config.turn}
+    if config.pairs != "all":
+        more["pairs"] = config.pairs
     return {"size": height, "frames": frames, "color": channels == 3, **more}
 
 

@@ -615,7 +615,7 @@ def _tokenizer_recipe(data: DataConfig, batch_size: int, steps: int, lr: float, 
 
 
 def _recipe(data: DataConfig, batch_size: int, steps: int, lr: float) -> Recipe:
-    optimizer = Optimizer("adamw", lr=lr, betas=(0.9, 0.99), weight_decay=0.01, schedule="cosine", warmup=steps // 20)
+    optimizer = Optimizer("adamw", lr=lr, betas=(0.9, 0.95), weight_decay=0.01, schedule="cosine", warmup=100)
     return Recipe(data, batch_size, steps, {"decoder": optimizer}, clip_norm=1.0, ema_decay=0.995)
 
 
@@ -637,9 +637,9 @@ FusionTokenizer.presets = {
         note="10 minutes on one 16 GB GPU (estimated); never run.",
     ),
     "cpu": Preset(
-        replace(_TOKENIZER, blocks=2, attention=1, num_codes=1024),
-        _tokenizer_recipe(_SEEN_32, 32, 7500, 3e-3, final_lr=8e-5),
-        note="8 minutes of CPU time on one thread of a busy machine (estimated).",
+        replace(_TOKENIZER, widths=(96,), stride=4, num_codes=256, revive_below=0.05),
+        _tokenizer_recipe(_SEEN_32, 32, 6000, 3e-3, final_lr=8e-5),
+        note="6 minutes of CPU time on one thread of a busy machine (estimated).",
     ),
     "board": Preset(
         replace(_TOKENIZER, channels=1, num_codes=256),
@@ -668,9 +668,9 @@ Fusion.presets = {
         note="30 minutes on one 16 GB GPU (estimated); never run.",
     ),
     "cpu": Preset(
-        FusionConfig(condition_dim=72, text_layers=1),
-        _recipe(_SEEN_32, 16, 12_000, 1.5e-3),
-        note="an hour of CPU time on one thread (estimated); never run.",
+        FusionConfig(condition_dim=72, text_layers=1, dim=144, heads=3, layers=3),
+        replace(_recipe(_SEEN_32, 4, 16_000, 3e-3), precision="bf16"),
+        note="25 minutes of CPU time on one thread (estimated).",
     ),
     "board": Preset(
         FusionConfig(vocabulary=_GREY, condition_dim=48, text_layers=1, dim=96, layers=4),
