@@ -354,7 +354,7 @@ def pictures(tokenizer: Model, clip: Tensor, codes: Tensor) -> None:
         3,
         moments,
         alt="Three rows. Above, one frame for each moment of a held-out clip. In the middle, the grid of its codes, a "
-        "shade of grey for each number: all cells differ, black places too. Below, the frame as drawn from the codes.",
+        "shade of grey for each number: most cells differ, black places too. Below, the frame as drawn from the codes.",
         width=min(7.6, 1.2 + 1.5 * moments),
         height=4.4,
     )
@@ -451,7 +451,7 @@ def looks(model: Model, codes: Tensor) -> dict[str, Any]:
         moments,
         alt="One row for each layer, one grid for each moment. The cell that is about to be written is framed in the "
         "last grid; the darker a cell, the more it is looked at. Dark cells lie just before the framed one, and in "
-        "the second layer around the same place of earlier moments.",
+        "the last layer, fainter, around the same place of earlier moments.",
         width=min(7.6, 1.2 + 1.4 * moments),
         height=0.6 + 1.3 * len(seen),
         squeeze=False,
