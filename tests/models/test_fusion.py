@@ -22,10 +22,8 @@ from vidgen_lab.zoo import load_model
 BOX = FusionTokenizerConfig(
     size=8, frames=4, widths=(6, 8), stem=2, blocks=1, block_width=4, num_codes=6, code_dim=4, background=-1.0
 )
-TINY = FusionConfig(
-    prefix_frames=2, condition_dim=6, condition_heads=2, text_layers=1, dim=12, heads=2, layers=2
-)
-WAYS = ("cross", "film", "concat", "prefix")
+TINY = FusionConfig(prefix_frames=2, condition_dim=6, condition_heads=2, text_layers=1, dim=12, heads=2, layers=2)
+WAYS = ("cross", "film", "concat", "prefix", "both")
 EACH = pytest.mark.parametrize("way", WAYS)
 CODES = 2 * 2 * 2
 CAPTIONS = ["a red 3 moves left, fast", "a slow blue seven moves up-right", "a cyan 0 goes down slowly", "a green 8"]

@@ -17,7 +17,8 @@ to video, image to video, both at once and continuation, and each modality can b
 
 The memory can enter the decoder in four ways, at the same number of parameters: by cross-attention; as the scale and
 shift of the layer norms [perez2018film] or beside each code's vector, both from the mean of the memory; or as a prefix
-of the sequence. In each, what became of a given patch is also added to the positions of the codes at its place.
+of the sequence. A fifth takes the first two at once, as preset `cpu` does. In each, what became of a given patch is
+also added to the positions of the codes at its place.
 
 The captioned moving digits and the idea of holding pairs out are those of the paper; the networks are not. Its
 variational recurrence is replaced by a transformer over codes, as in [yan2021videogpt].
@@ -158,7 +159,7 @@ class FusionTokenizer(Model):
 
 # ------------------------------------------------------------------------------------------------------ the condition
 
-Way = Literal["cross", "film", "concat", "prefix"]
+Way = Literal["cross", "film", "concat", "prefix", "both"]  # both: cross and film
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ class FusionConfig:
     layers: int = 4
     dropout: float = 0.0  # of the decoder's vectors, and of what each part of a block adds
     caption_dropout: float = 0.15  # share of the training clips whose caption is hidden
-    frames_dropout: float = 0.5  # share of the training clips of which no frame is given
+    frames_dropout: float = 0.6  # share of the training clips of which no frame is given
 
     def __post_init__(self) -> None:
         if self.fusion not in get_args(Way):
@@ -244,7 +245,7 @@ class FusionEncoder(nn.Module):
         self.blocks = nn.ModuleList(
             EncoderBlock(width, config.condition_heads, causal=False) for _ in range(config.fusion_layers)
         )
-        self.norm = nn.LayerNorm(width)
+        self.norm, self.norm_own = nn.LayerNorm(width), nn.LayerNorm(width)
 
     def forward(self, words: Tensor, told: Tensor, patches: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
         tokens, masks = [], []
@@ -253,9 +254,10 @@ class FusionEncoder(nn.Module):
             tokens.append(torch.cat([null, part], dim=1) + self.modality[kind])
             masks.append(torch.cat([~mask.any(1, keepdim=True), mask], dim=1))  # the null, or what it stands for
         memory, seen = torch.cat(tokens, dim=1), torch.cat(masks, dim=1)
+        own = self.norm_own(memory)  # what each is by itself; the blocks may drown it
         for block in self.blocks:
             memory = block(memory, mask=seen[:, None, None])  # eq. (fusion-joint)
-        return self.norm(memory), seen
+        return own + self.norm(memory), seen
 
 
 # -------------------------------------------------------------------------------------------------------- the decoder
@@ -267,7 +269,7 @@ class Told(NamedTuple):
     memory: Tensor  # (B, M, E), "prefix": (B, M, D)
     mask: Tensor  # (B, 1, 1, M) bool: which of it is there
     mean: Tensor  # (B, E): of what is there
-    pairs: list[Tensor | None]  # "cross": keys and values of the memory, one a block
+    pairs: list[Tensor | None]  # "cross", "both": keys and values of the memory, one a block
     places: Tensor  # (B or 1, L, D): where each code is, and what was given there
 
 
@@ -280,13 +282,13 @@ class Block(nn.Module):
     def __init__(self, config: FusionConfig) -> None:
         super().__init__()
         dim, width, way = config.dim, config.condition_dim, config.fusion
-        self.norm_attention, self.norm_mlp = (Norm(dim, width if way == "film" else 0) for _ in range(2))
+        self.norm_attention, self.norm_mlp = (Norm(dim, width if way in ("film", "both") else 0) for _ in range(2))
         self.attention = Attention(dim, config.heads)
         self.cross = None
-        spent, most = {"film": 4 * dim * width}.get(way, 0), 2 * dim * (dim + width)
-        if way == "cross":
+        spent, most = 4 * dim * width if way in ("film", "both") else 0, 2 * dim * (dim + width)
+        if way in ("cross", "both"):
             self.norm_cross, self.cross = nn.LayerNorm(dim), CrossAttention(dim, width, config.heads)
-            spent = most
+            spent += most
         hidden = 4 * dim + (most - spent) // (2 * dim)
         self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
         self.dropout = nn.Dropout(config.dropout)
@@ -317,7 +319,7 @@ class FusionDecoder(nn.Module):
             self.join = nn.Linear(width + (dim if self.way == "concat" else 0), dim)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = Norm(dim, width if self.way == "film" else 0)
+        self.norm = Norm(dim, width if self.way in ("film", "both") else 0)
         self.head = nn.Linear(dim, num_codes)
         nn.init.normal_(self.embed.weight, std=INIT_STD)
         for block in self.blocks:
@@ -536,10 +538,12 @@ class Fusion(Model):
         """How much each code of a clip looks at each word: `(layers, B, heads, T', H', W', N)`, shares of 1.
 
         `video` `(B, C, T, H, W)`, `condition` as `sample` takes it. What is left of 1 goes to frames and nulls. A code
-        is looked at as it is written: from the place before it. Raises ArgumentError unless fusion="cross".
+        is looked at as it is written: from the place before it. Raises ArgumentError without cross-attention.
         """
-        if self.config.fusion != "cross":
-            raise ArgumentError(f'fusion="{self.config.fusion}" has no cross-attention. Use fusion="cross".')
+        if self.config.fusion not in ("cross", "both"):
+            raise ArgumentError(
+                f'fusion="{self.config.fusion}" has no cross-attention. Use fusion="cross" or fusion="both".'
+            )
         with self.inference():
             asked = self._asked(len(video), self._checked_condition(len(video), condition))
             told, looks = self.decoder.tell(*self.fuse(asked)), []
@@ -668,8 +672,8 @@ Fusion.presets = {
         note="30 minutes on one 16 GB GPU (estimated); never run.",
     ),
     "cpu": Preset(
-        FusionConfig(condition_dim=72, text_layers=1, dim=144, heads=3, layers=3),
-        replace(_recipe(_SEEN_32, 4, 16_000, 3e-3), precision="bf16"),
+        FusionConfig(fusion="both", condition_dim=72, text_layers=1, dim=144, heads=3, layers=3),
+        replace(_recipe(_SEEN_32, 4, 15_000, 2e-3), precision="bf16"),
         note="25 minutes of CPU time on one thread (estimated).",
     ),
     "board": Preset(

@@ -80,14 +80,15 @@ class TextEncoder(nn.Module):
         self.embedding = nn.Embedding(num_words + 1, dim, padding_idx=0)
         self.positions = nn.Parameter(INIT_STD * torch.randn(longest, dim))
         self.blocks = nn.ModuleList(Block(dim, heads, causal=False) for _ in range(layers))
-        self.norm = nn.LayerNorm(dim)
+        self.norm, self.norm_own = nn.LayerNorm(dim), nn.LayerNorm(dim)
         nn.init.normal_(self.embedding.weight[1:], std=INIT_STD)
 
     def forward(self, ids: Tensor) -> Tensor:
         x, words = self.embedding(ids) + self.positions[: ids.shape[1]], ids > 0
+        own = self.norm_own(x)  # a word by itself: beside large steps of the blocks it would be lost
         for block in self.blocks:
             x = block(x, mask=words[:, None, None])  # (B, 1, 1, N): no place looks at padding
-        return self.norm(x)
+        return own + self.norm(x)
 
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
