@@ -210,6 +210,18 @@ def test_joint_attention_has_no_positions_and_lets_words_and_patches_see_one_ano
     assert not torch.allclose(swapped[:1, 1:5], memory[:1, 5:], atol=1e-3)
 
 
+def test_what_each_token_is_by_itself_is_heard_however_large_the_encoders_steps_grow():
+    model, captions = built(spread=None), ["a red 3 moves left, fast", "a red 4 moves left, fast"]
+    with torch.no_grad():
+        for encoder in (model.text_encoder, model.fusion_encoder):
+            for block in encoder.blocks:
+                for last in (block.attention.out, block.mlp[2]):
+                    last.bias += 1e4 * torch.randn(6, generator=rng())
+    memory, _, _ = model.fuse(asked(model, 2, caption=captions))
+    moved = (memory[1] - memory[0]).norm(dim=1)
+    assert moved[3] > 0.5 and moved[[0, 1, 2, 4, 5, 6, 7]].max() < 0.1
+
+
 @EACH
 def test_the_order_of_the_memory_does_not_matter_to_the_decoder(way):
     model = built(way)
