@@ -118,6 +118,13 @@ def drift(model: Model, boxes: int) -> dict[str, list[float]]:
     }
 
 
+def gaps(curves: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """Nats by which the prior is less sure of its own boxes than of real ones, and by which real codes cost less than it
+    expects, moment by moment."""
+    both = {"own": ("own", "real"), "expected": ("real", "nats")}
+    return {name: [a - b for a, b in zip(curves[x], curves[y], strict=True)] for name, (x, y) in both.items()}
+
+
 def draw_drift(curves: Mapping[str, list[float]]) -> None:
     """The three curves over the moments."""
     fig, ax = viz.figure(
@@ -129,7 +136,8 @@ def draw_drift(curves: Mapping[str, list[float]]) -> None:
     names = {"real": "entropy, real past", "own": "entropy, own past", "nats": "nats of real codes"}
     for name, title in names.items():
         ax.plot(range(len(curves[name])), curves[name], "o-", label=title)
-    ax.set(xlabel="moment", ylabel="nats a code", ylim=(0, None))
+    ax.set(xlabel="moment", ylabel="nats a code", ylim=(0, 1.1 * max(map(max, curves.values()))))
+    ax.set_xticks(range(len(curves["real"])))
     ax.legend()
     viz.save_figure(fig, PICTURES / "drift.png")
 
@@ -163,7 +171,7 @@ def main() -> None:
     protocol = {"clips": CLIPS, "boxes": BOXES, "seed": 0, "network_sha256": shipped_hash("digits-3d")}
     command = "python results/videogpt_sampling.py" + (f" --model {given.model}" if given.model else "")
     stated = {"command": command, **environment(), "date": date.today().isoformat(), "protocol": protocol}
-    write_json(OUT, {**stated, "rows": rows, "drift": curves})
+    write_json(OUT, {**stated, "rows": rows, "drift": curves, "gaps": gaps(curves)})
 
 
 if __name__ == "__main__":
