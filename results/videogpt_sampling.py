@@ -119,8 +119,8 @@ def drift(model: Model, boxes: int) -> dict[str, list[float]]:
 
 
 def gaps(curves: Mapping[str, list[float]]) -> dict[str, list[float]]:
-    """Nats by which the prior is less sure of its own boxes than of real ones, and by which real codes cost less than it
-    expects, moment by moment."""
+    """By how many nats the prior is less sure of its own boxes than of real ones, at each moment, and by how many real
+    codes cost less than it expects."""
     both = {"own": ("own", "real"), "expected": ("real", "nats")}
     return {name: [a - b for a, b in zip(curves[x], curves[y], strict=True)] for name, (x, y) in both.items()}
 
