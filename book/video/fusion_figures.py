@@ -257,7 +257,7 @@ def sizes() -> dict[str, Any]:
         "vocabulary": len(config.vocabulary),
         "longest": config.longest,
         "image": pixels,
-        "patches": (tokenizer.size // config.patch) ** 2,
+        "patches": tokenizer.side**2,
         "clip": pixels * tokenizer.frames,
         "box": list(fusion.tokenizer.code_shape),
         "codes": math.prod(fusion.tokenizer.code_shape),
@@ -384,7 +384,7 @@ class Added(nn.Module):
 
 
 class Fused(nn.Module):
-    """The same in order: both become tokens, and each place of a clip asks them what to show."""
+    """The same in order: places of a clip ask words and patches."""
 
     def __init__(self, words: int, width: int, frames: int, size: int) -> None:
         super().__init__()
@@ -392,18 +392,20 @@ class Fused(nn.Module):
         self.text = nn.Embedding(words, width, padding_idx=0)
         self.image = nn.Conv2d(3, width, 4, stride=4)
         self.modality = nn.Parameter(torch.randn(2, width))
-        self.places = nn.Parameter(torch.randn(math.prod(self.shape), width))
+        places = torch.randn(math.prod(self.shape), width)
+        self.places = nn.Parameter(places)
         self.look = nn.MultiheadAttention(width, 4, batch_first=True)
-        self.video = nn.ConvTranspose3d(width, 3, (1, 4, 4), stride=(1, 4, 4))
+        box = (1, 4, 4)
+        self.video = nn.ConvTranspose3d(width, 3, box, stride=box)
 
     def forward(self, image: Tensor, ids: Tensor) -> Tensor:
         words = self.text(ids) + self.modality[0]  # (B, N, E)
-        patches = self.image(image).flatten(2).mT + self.modality[1]  # (B, P, E)
+        patches = self.image(image).flatten(2).mT + self.modality[1]
         tokens = torch.cat([words, patches], 1)  # (B, N + P, E)
-        padding = torch.cat([ids == 0, torch.zeros(patches.shape[:2], dtype=torch.bool)], 1)
-        places = self.places.expand(len(ids), -1, -1)  # (B, T' H' W', E)
-        seen, _ = self.look(places, tokens, tokens, key_padding_mask=padding)
-        return self.video(seen.mT.unflatten(2, self.shape))  # (B, 3, T, H, W)
+        padding = nn.functional.pad(ids == 0, (0, patches.shape[1]))
+        asks = self.places.expand(len(ids), -1, -1)  # (B, T' H' W', E)
+        seen, _ = self.look(asks, tokens, tokens, padding)
+        return self.video(seen.mT.unflatten(2, self.shape))
 
 
 def bug() -> dict[str, Any]:
