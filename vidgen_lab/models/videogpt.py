@@ -457,10 +457,10 @@ class Steps:
         for block, pair, cache in self.layers:
             attention = block.attention
             projected = attention.project(self.norms[block.norm_attention](x))
-            query, *new = projected.unflatten(1, (3, attention.heads, 1, -1)).unbind(1)
-            x = x + attention.out(look(query, cache.extend(torch.stack(new))))
+            projected = projected.view(len(x), 3, attention.heads, 1, -1).transpose(0, 1)
+            x = x + attention.out(look(projected[0], cache.extend(projected[1:])))
             if pair is not None:
-                query = block.cross.query(self.norms[block.norm_cross](x)).unflatten(1, (block.cross.heads, 1, -1))
+                query = block.cross.query(self.norms[block.norm_cross](x)).view(len(x), block.cross.heads, 1, -1)
                 x = x + block.cross.out(look(query, pair))
             x = x + block.mlp(self.norms[block.norm_mlp](x))
         self.written += 1
@@ -778,8 +778,8 @@ VideoGPT.presets = {
             prefix_blocks=2,
         ),
         replace(_prior_recipe(_DIGITS_32, 4, 14_000, 3e-3, betas=(0.9, 0.95), warmup=100), precision="bf16"),
-        note="1,540 seconds and 1.0 GB on one thread of a busy CPU that multiplies in bf16, on the tokenizer that ships; "
-        "FVD-digits 5.2, floor 0.4.",
+        note="1,540 seconds and 1.0 GB on one thread of a busy CPU that multiplies in bf16, on the tokenizer that "
+        "ships; FVD-digits 5.2, floor 0.4.",
     ),
     "board": Preset(
         replace(_ASKED, dim=144, heads=3, layers=3),
