@@ -143,6 +143,35 @@ def test_a_model_that_takes_an_image_is_measured_by_how_well_it_keeps_it_beside_
         assert (kept.value == pytest.approx(kept.reference, abs=0.1)) == (keeps == 0.9)
 
 
+class Matcher(Model):
+    """Its vectors say which caption a clip has; a blind one confuses the clips."""
+
+    name, output = "matcher", "embedding"
+
+    def __init__(self, blind=False):
+        super().__init__(Nothing(), Recipe(DataConfig(kind="moving-digits", size=16, frames=8, color=True)))
+        self.blind, self.nothing = blind, torch.nn.Linear(1, 1)
+        self.captions = {}
+
+    def embed_captions(self, captions):
+        places = [self.captions.setdefault(caption, len(self.captions)) for caption in captions]
+        return torch.nn.functional.one_hot(torch.tensor(places), 1000).float()
+
+    def embed_clips(self, clips):
+        rows = MovingDigits("test", size=16, frames=8, color=True).__getitems__(list(range(200)))
+        places = [int((rows["video"] == clip).flatten(1).all(1).nonzero()[0]) for clip in clips]
+        return self.embed_captions([rows["caption"][place] for place in places]).roll(int(self.blind), 0)
+
+
+def test_a_model_of_clips_and_captions_is_measured_by_whether_each_finds_the_other_among_a_hundred():
+    right, blind = (values(evaluate(Matcher(blind), 200)) for blind in (False, True))
+    for what in ("caption of a clip", "clip of a caption"):
+        assert right[f"{what} found, R@1 of 100"] == 1 and blind[f"{what} found, R@1 of 100"] < 0.1
+    assert right["cosine of a clip and its caption"] == 1 and right["cosine of a clip and another's caption"] < 0.1
+    (first, *_) = evaluate(Matcher(), 250)
+    assert {"clips": 200, "candidates": 100, "split": "test", "seed": 0}.items() <= first.protocol.items()
+
+
 def test_fid_of_a_generator_is_far_above_that_of_real_digits():
     measured = {item.name: item for item in evaluate(zoo.load_pretrained("gan"), 300)}
     distance = measured["FID-digits"]

@@ -17,6 +17,7 @@ from vidgen_lab import data, metrics, zoo
 from vidgen_lab.core import ArgumentError, Batch, DataConfig, Model
 from vidgen_lab.metrics import Measurement
 from vidgen_lab.metrics.pixels import check_clips
+from vidgen_lab.models.clip_mini import recall
 from vidgen_lab.models.digits3d import HEADS
 
 FEWEST = 100
@@ -28,7 +29,8 @@ def evaluate(model: Model, n: int | None = None, seed: int = 0) -> list[Measurem
 
     points: modes covered. image: IS-digits, FID-digits, classes hit. video: FVD-digits, what was asked for, content and
     motion, diversity. labels: accuracy on held-out data. codes: how well a tokenizer reconstructs held-out data, and
-    how much of its codebook that takes. Each `reference` is what real data score in the place of the samples: held-out
+    how much of its codebook that takes. embedding: how often a held-out clip and its caption find each other among 100,
+    and the cosine of the two. Each `reference` is what real data score in the place of the samples: held-out
     data, and for FID-digits, whose other set they are, training digits.
 
     A model that takes captions is asked for those of held-out clips, and, if its training left pairs out, for those of
@@ -54,6 +56,7 @@ def evaluate(model: Model, n: int | None = None, seed: int = 0) -> list[Measurem
         "video": _clips,
         "labels": _labels,
         "codes": _codes,
+        "embedding": _embeddings,
     }
     if model.output not in measures:
         raise ArgumentError(f"evaluate measures {', '.join(measures)}; {model.name} makes {model.output}.")
@@ -241,6 +244,27 @@ def _codes(model: Model, n: int, seed: int) -> list[Measurement]:
     ]
 
 
+def _embeddings(model: Model, n: int, seed: int) -> list[Measurement]:
+    """Retrieval in groups of 100 held-out clips with their captions; clips of equal captions count as each other's."""
+    n -= n % CHUNK
+    found: dict[str, list[float]] = {"caption": [], "clip": [], "own": [], "other": []}
+    for first in range(0, n, CHUNK):
+        batch = _held_out(model, CHUNK, seed, first=first)
+        cosines = model.embed_clips(batch["video"].to(model.device)) @ model.embed_captions(batch["caption"]).T
+        found["caption"].append(recall(cosines))
+        found["clip"].append(recall(cosines.T))
+        found["own"].append(cosines.diagonal().mean().item())
+        found["other"].append((cosines.sum() - cosines.trace()).item() / (CHUNK * (CHUNK - 1)))
+    mean = {name: sum(values) / len(values) for name, values in found.items()}
+    protocol = {"clips": n, "candidates": CHUNK, "split": "test", "seed": seed}
+    return [
+        Measurement("caption of a clip found, R@1 of 100", mean["caption"], protocol),
+        Measurement("clip of a caption found, R@1 of 100", mean["clip"], protocol),
+        Measurement("cosine of a clip and its caption", mean["own"], protocol),
+        Measurement("cosine of a clip and another's caption", mean["other"], protocol),
+    ]
+
+
 def draw_samples(model: Model, n: int, seed: int, pairs: str | None = None) -> tuple[Tensor, Batch]:
     """n samples on the CPU, drawn a chunk at a time, and the condition that they were drawn with ({} for none).
 
@@ -265,13 +289,13 @@ def _drawn(model: Model, n: int, condition: Batch, generator: torch.Generator, *
     return torch.cat(parts)
 
 
-def _held_out(model: Model, n: int, seed: int, pairs: str | None = None) -> dict[str, Any]:
+def _held_out(model: Model, n: int, seed: int, pairs: str | None = None, first: int = 0) -> dict[str, Any]:
     """n held-out clips of the kind that a captioned model was trained on, with captions and labels."""
     if model.recipe is None:
         raise ArgumentError(f"{model.name} has no recipe, so nothing says which held-out captions to ask for.")
     config = model.recipe.data
     held_out = data.build(replace(config, pairs=pairs or config.pairs), "test", seed)
-    return held_out.__getitems__(list(range(n)))
+    return held_out.__getitems__(list(range(first, first + n)))
 
 
 def _needs_digits(model: Model, *kinds: str) -> None:

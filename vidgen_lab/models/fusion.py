@@ -626,7 +626,7 @@ def _recipe(data: DataConfig, batch_size: int, steps: int, lr: float) -> Recipe:
 _TOKENIZER = FusionTokenizerConfig(
     widths=(48, 96), stem=4, blocks=1, block_width=64, fine_blocks=1, leak=0.2, background=-1.0
 )
-_TOKENIZER_16 = replace(_TOKENIZER, size=16, frames=8, stem=2, num_codes=256)
+_TOKENIZER_16 = replace(_TOKENIZER, size=16, frames=8, stem=2, stride=4, num_codes=256, revive_below=0.05)
 _SEEN = DataConfig("moving-digits", color=True, pairs="seen", paraphrase=True)
 _SEEN_16, _SEEN_32, _SEEN_64 = (
     replace(_SEEN, size=size, frames=frames) for size, frames in ((16, 8), (32, 16), (64, 16))
@@ -646,14 +646,14 @@ FusionTokenizer.presets = {
         note="330 seconds and 0.9 GB on one thread of a busy CPU: 26 dB on held-out clips.",
     ),
     "board": Preset(
-        replace(_TOKENIZER, channels=1, num_codes=256),
-        _tokenizer_recipe(_GREY_32, 32, 2000, 5e-3),
-        note="70 CPU-seconds on one thread (estimated); never run.",
+        replace(_TOKENIZER, channels=1, widths=(96,), stride=4, num_codes=128, revive_below=0.05),
+        _tokenizer_recipe(_GREY_32, 32, 1400, 5e-3),
+        note="80 CPU-seconds on one thread (estimated); never run.",
     ),
     "ci": Preset(
         _TOKENIZER_16,
-        _tokenizer_recipe(_SEEN_16, 32, 1500, 5e-3),
-        note="49 CPU-seconds on one thread of a busy machine.",
+        _tokenizer_recipe(_SEEN_16, 32, 1400, 5e-3),
+        note="45 CPU-seconds on one thread of a busy machine (estimated).",
     ),
 }
 Fusion.presets = {
@@ -677,13 +677,22 @@ Fusion.presets = {
         note="25 minutes of CPU time on one thread (estimated).",
     ),
     "board": Preset(
-        FusionConfig(vocabulary=_GREY, condition_dim=48, text_layers=1, dim=96, layers=4),
-        _recipe(_GREY_32, 16, 1200, 3e-3),
-        note="220 CPU-seconds on one thread beside its tokenizer's (estimated); never run.",
+        FusionConfig(
+            vocabulary=_GREY,
+            prefix_frames=0,
+            fusion="both",
+            condition_dim=72,
+            text_layers=1,
+            dim=144,
+            heads=3,
+            layers=3,
+        ),
+        replace(_recipe(_GREY_32, 4, 2200, 3e-3), precision="bf16"),
+        note="210 CPU-seconds on one thread beside its tokenizer's (estimated); never run.",
     ),
     "ci": Preset(
-        FusionConfig(condition_dim=48, text_layers=1, dim=96, layers=3, prefix_frames=2),
-        _recipe(_SEEN_16, 16, 600, 3e-3),
-        note="54 CPU-seconds on one thread of a busy machine, on a tokenizer that was trained before: learns colour.",
+        FusionConfig(fusion="both", condition_dim=48, text_layers=1, dim=96, layers=3, prefix_frames=2),
+        replace(_recipe(_SEEN_16, 16, 900, 3e-3), precision="bf16"),
+        note="45 CPU-seconds on one thread of a busy machine (estimated), on a tokenizer that was trained before.",
     ),
 }
