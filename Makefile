@@ -15,10 +15,11 @@ SHARED := -n 2 --dist loadfile
 
 export OMP_NUM_THREADS = 1
 
-.PHONY: help book test notebooks lab tensorboard checkpoints bench board versions address clean
+.PHONY: help book slides test notebooks lab tensorboard checkpoints bench board versions address clean
 
 help:
 	@echo "make book         build the pages from the committed outputs, and print where they are"
+	@echo "make slides       the pictures and films of each chapter as slides for a class, in _build/slides"
 	@echo "make test         style, import contracts, unit tests, every lab cell, the repository itself"
 	@echo "make notebooks    run every lab again at preset ci and write its outputs, card and set-up cell"
 	@echo "make lab          open the labs in JupyterLab"
@@ -44,6 +45,9 @@ $(LAB_READY): $(READY)
 book: $(READY)
 	$(BIN)/jupyter-book build . --all -W -n --keep-going --quiet
 	@echo "The book is built: $(CURDIR)/_build/html/index.html"
+
+slides: $(READY)
+	$(BIN)/python tools/slides.py
 
 test: export VIDGEN_PRESET = ci
 test: book
