@@ -1,6 +1,7 @@
 """Change the repository's address everywhere: python tools/address.py https://github.com/OWNER/REPO
 
-_config.yml states the address. pyproject.toml, README.md and the labs' first two cells repeat it, and are rewritten.
+_config.yml states the address. pyproject.toml, README.md, CITATION.cff and the labs' first two cells repeat it, and
+are rewritten.
 """
 
 import re
@@ -11,7 +12,7 @@ import labs
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
-REPEATED = ("_config.yml", "pyproject.toml", "README.md")  # and the labs, with their student versions
+REPEATED = ("_config.yml", "pyproject.toml", "README.md", "CITATION.cff")  # and the labs, with their student versions
 
 
 def slug(url: str) -> str:

@@ -144,3 +144,29 @@ def test_conda_users_get_what_make_installs():
     given = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][-1]["pip"]
     installed = re.search(r"pip install \$\(CONSTRAINTS\) -e '(.+)'", (ROOT / "Makefile").read_text())[1]
     assert given == ["-c constraints.txt", f"-e {installed}"]
+
+
+def test_the_version_is_the_same_wherever_it_is_stated():
+    version = labs.version()
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    assert re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)[1] == version
+
+
+def test_the_citation_follows_its_schema_and_names_no_person():
+    path = ROOT / "CITATION.cff"
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.citation-file-format", path]
+    checked = subprocess.run(command, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+    cited = yaml.safe_load(path.read_text())
+    assert cited["authors"] == [{"name": yaml.safe_load((ROOT / "_config.yml").read_text())["author"]}]
+    assert cited["repository-code"] == labs.address()
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_files_that_a_front_page_names_exist(name):
+    text = (ROOT / name).read_text()
+    named = re.findall(r"\]\(([^)#:]+)\)|src=\"([^\":]+)\"", text) + re.findall(
+        r"`((?:book|tests|notebooks)/[\w./-]+)`()", text
+    )
+    assert not [path for pair in named for path in pair if path and not (ROOT / path).exists()]
+    assert not re.search(r"!\[\s*\]|<img(?![^>]*alt=)", text)
