@@ -22,6 +22,7 @@ from vidgen_lab.models.digits3d import HEADS
 
 FEWEST = 100
 CHUNK = 100  # clips drawn or read at a time
+GUIDANCE = 1.5  # with which a model that can be guided by captions is measured a second time
 
 
 def evaluate(model: Model, n: int | None = None, seed: int = 0) -> list[Measurement]:
@@ -33,8 +34,9 @@ def evaluate(model: Model, n: int | None = None, seed: int = 0) -> list[Measurem
     and the cosine of the two. Each `reference` is what real data score in the place of the samples: held-out
     data, and for FID-digits, whose other set they are, training digits.
 
-    A model that takes captions is asked for those of held-out clips, and, if its training left pairs out, for those of
-    left-out pairs too; one that also takes an image is asked to keep it, and the reference is what its tokenizer keeps.
+    A model that takes captions is asked for those of held-out clips, with guidance too where it can be guided, and, if
+    its training left pairs out, for those of left-out pairs too. One that also takes an image is asked to keep it; the
+    reference is what its tokenizer keeps.
 
     Args:
         n: samples; None: 2,000 clips, 200 clips for a tokenizer to reconstruct, or 1,000 of anything else.
@@ -159,13 +161,31 @@ def _clips(model: Model, n: int, seed: int) -> list[Measurement]:
     measured = [replace(mine, reference=theirs.value) for mine, theirs in pairs]
     if set(asked) & set(HEADS):
         measured += _as_asked(samples, asked, protocol, settings, seed)
-    if "caption" in asked and settings.get("pairs") == "seen":
-        settings = {**settings, "pairs": "unseen"}
-        samples, asked = draw_samples(model, max(FEWEST, n // 4), seed, "unseen")
-        unseen = _as_asked(samples, asked, {**protocol, **settings}, settings, seed)
-        measured += [replace(each, name=f"{each.name}, unseen pairs") for each in unseen]
-    if "caption" in asked and "image" in model.conditions:
-        measured.append(_image_kept(model, max(FEWEST, n // 4), seed))
+    if "caption" in asked:
+        measured += _captions_kept(model, max(FEWEST, n // 4), protocol, settings, seed)
+        if "image" in model.conditions:
+            measured.append(_image_kept(model, max(FEWEST, n // 4), seed))
+    return measured
+
+
+def _captions_kept(
+    model: Model, n: int, protocol: dict[str, Any], settings: dict[str, Any], seed: int
+) -> list[Measurement]:
+    """Attribute accuracy of what `_clips` has not asked for: with guidance, and of pairs that training left out."""
+    left_out = ["unseen"] if settings.get("pairs") == "seen" else []
+    strengths = [GUIDANCE] if "guidance" in model.sampling_options() else []
+    kinds: list[tuple[str, dict[str, Any], dict[str, float]]] = []
+    for strength in strengths:
+        kinds.append((f", guidance {strength}", settings, {"guidance": strength}))
+    for pairs in left_out:
+        kinds.append((", unseen pairs", {**settings, "pairs": pairs}, {}))
+        for strength in strengths:
+            kinds.append((f", unseen pairs, guidance {strength}", {**settings, "pairs": pairs}, {"guidance": strength}))
+    measured = []
+    for suffix, kind, options in kinds:
+        samples, asked = draw_samples(model, n, seed, kind.get("pairs"), **options)
+        found = _as_asked(samples, asked, {**protocol, **kind, **options}, kind, seed)
+        measured += [replace(each, name=each.name + suffix) for each in found]
     return measured
 
 
@@ -265,19 +285,19 @@ def _embeddings(model: Model, n: int, seed: int) -> list[Measurement]:
     ]
 
 
-def draw_samples(model: Model, n: int, seed: int, pairs: str | None = None) -> tuple[Tensor, Batch]:
+def draw_samples(model: Model, n: int, seed: int, pairs: str | None = None, **options: Any) -> tuple[Tensor, Batch]:
     """n samples on the CPU, drawn a chunk at a time, and the condition that they were drawn with ({} for none).
 
     A model that takes captions is asked for those of held-out clips, whose labels stand beside them; `pairs`: of
-    `MovingDigits`, None: as in training.
+    `MovingDigits`, None: as in training. options: of `sample`.
     """
     generator = torch.Generator().manual_seed(seed)
     if "caption" in model.conditions:
         asked = _held_out(model, n, seed + 1, pairs)
         del asked["video"]
-        return _drawn(model, n, {"caption": asked["caption"]}, generator), asked
+        return _drawn(model, n, {"caption": asked["caption"]}, generator, **options), asked
     condition = dict(model.example_condition(n, generator) or {})
-    return _drawn(model, n, condition, generator), condition
+    return _drawn(model, n, condition, generator, **options), condition
 
 
 def _drawn(model: Model, n: int, condition: Batch, generator: torch.Generator, **options: Any) -> Tensor:
