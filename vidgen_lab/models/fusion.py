@@ -693,7 +693,6 @@ Fusion.presets = {
     "ci": Preset(
         FusionConfig(fusion="both", condition_dim=48, text_layers=1, dim=96, layers=3, prefix_frames=2),
         replace(_recipe(_SEEN_16, 16, 900, 3e-3), precision="bf16"),
-        note="45 CPU-seconds on one thread of a busy machine, on a tokenizer that was trained before: learns colour and "
-        "direction.",
+        note="45 CPU-seconds on one thread of a busy machine, beside its tokenizer's: learns colour and direction.",
     ),
 }
