@@ -210,6 +210,14 @@ def test_joint_attention_has_no_positions_and_lets_words_and_patches_see_one_ano
     assert not torch.allclose(swapped[:1, 1:5], memory[:1, 5:], atol=1e-3)
 
 
+def test_training_in_bf16_reads_given_frames_as_sampling_does():
+    encoder = built(prefix_frames=4, spread=None, condition_dim=72, condition_heads=4).frame_encoder
+    frames, given = clips(), torch.ones(4, 4, dtype=torch.bool)
+    exact = encoder(frames, given)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.allclose(encoder(frames, given).float(), exact, atol=0.02)
+
+
 def test_what_each_token_is_by_itself_is_heard_however_large_the_encoders_steps_grow():
     model, captions = built(spread=None), ["a red 3 moves left, fast", "a red 4 moves left, fast"]
     with torch.no_grad():

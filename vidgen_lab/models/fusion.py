@@ -180,7 +180,7 @@ class FusionConfig:
     layers: int = 4
     dropout: float = 0.0  # of the decoder's vectors, and of what each part of a block adds
     caption_dropout: float = 0.15  # share of the training clips whose caption is hidden
-    frames_dropout: float = 0.6  # share of the training clips of which no frame is given
+    frames_dropout: float = 0.5  # share of the training clips of which no frame is given
 
     def __post_init__(self) -> None:
         if self.fusion not in get_args(Way):
@@ -228,7 +228,9 @@ class FrameEncoder(nn.Module):
         told = given[:, None, :, None, None].to(frames.dtype).expand_as(frames[:, :1])
         images = torch.cat([(frames - self.background) * told, told], dim=1)  # (B, C + 1, k, S, S)
         images = pad(images, (0, 0, 0, 0, 0, self.frames - frames.shape[2]))
-        return rearrange(self.patches(images.flatten(1, 2)), "b e h w -> b (h w) e") + self.positions()
+        with full_precision(images):  # on a CPU, torch's convolution in bf16 is wrong for some of these shapes
+            patches = self.patches(images.flatten(1, 2).float())
+        return rearrange(patches, "b e h w -> b (h w) e") + self.positions()
 
 
 class FusionEncoder(nn.Module):
