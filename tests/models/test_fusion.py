@@ -12,6 +12,7 @@ from vidgen_lab import create_model
 from vidgen_lab.core import ArgumentError, Draw, write_weights
 from vidgen_lab.models.fusion import (
     Asked,
+    FrameEncoder,
     Fusion,
     FusionConfig,
     FusionTokenizer,
@@ -211,8 +212,8 @@ def test_joint_attention_has_no_positions_and_lets_words_and_patches_see_one_ano
 
 
 def test_training_in_bf16_reads_given_frames_as_sampling_does():
-    encoder = built(prefix_frames=4, spread=None, condition_dim=72, condition_heads=4).frame_encoder
-    frames, given = clips(), torch.ones(4, 4, dtype=torch.bool)
+    encoder = FrameEncoder(replace(TINY, prefix_frames=4, condition_dim=72), replace(BOX, size=32))
+    frames, given = clips(4, 3, 4, 32, 32), torch.ones(4, 4, dtype=torch.bool)
     exact = encoder(frames, given)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.allclose(encoder(frames, given).float(), exact, atol=0.02)
