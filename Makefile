@@ -7,7 +7,7 @@ READY := .venv/ready
 LAB_READY := .venv/lab-ready
 BENCH := .venv-bench/bin
 BENCH_READY := .venv-bench/ready
-COMPARISONS := metrics gan_step dcgan_step vgan_step mocogan_step tganv2_step moving_digits quantizer transformer videogpt_step video_diffusion nuwa latte
+COMPARISONS := metrics gan_step dcgan_step vgan_step mocogan_step tganv2_step moving_digits quantizer transformer videogpt_step videogpt_cache video_diffusion nuwa latte
 TIMED := gan digits-3d
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.ini --nbval-cell-timeout 300 --ignore=notebooks/student
 # Tests are shared out between two processes; those of one file stay together.
