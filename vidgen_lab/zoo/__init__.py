@@ -224,6 +224,7 @@ ENTRIES = {
             "clips and captions as vectors that can be compared: retrieval, and a score of fit",
             "video/fusion",
             "radford2021clip",
+            ("cpu",),
         ),
         Entry(
             "digits-2d",
