@@ -1,0 +1,144 @@
+// What all live figures share: controls, canvases, colours of the theme, loops that rest, noise from a seed.
+
+/** An element with properties and children; keys with a dash are attributes. */
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key.includes("-") || key === "role") element.setAttribute(key, value);
+    else element[key] = value;
+  }
+  element.append(...children);
+  return element;
+}
+
+export const lessMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** A labelled slider that shows its value. `format` turns the number into words. Returns {element, value, set}. */
+export function slider({ label, min, max, step, value, format = String, change }) {
+  const input = make("input", { type: "range", min, max, step, value });
+  const shown = make("output", {}, format(Number(value)));
+  const read = () => {
+    shown.textContent = format(Number(input.value));
+    input.setAttribute("aria-valuetext", shown.textContent);
+  };
+  input.addEventListener("input", () => {
+    read();
+    change?.(Number(input.value));
+  });
+  read();
+  return {
+    element: make("label", { className: "live-control" }, make("span", {}, label), input, shown),
+    get value() {
+      return Number(input.value);
+    },
+    set(number) {
+      input.value = number;
+      read();
+    },
+  };
+}
+
+/** A labelled choice among `options`, [value, words] each. Returns {element, value, set}. */
+export function choice({ label, options, value, change }) {
+  const select = make("select", {}, ...options.map(([key, words]) => make("option", { value: key }, words)));
+  select.value = value;
+  select.addEventListener("change", () => change?.(select.value));
+  return {
+    element: make("label", { className: "live-control" }, make("span", {}, label), select),
+    get value() {
+      return select.value;
+    },
+    set(key) {
+      select.value = key;
+    },
+  };
+}
+
+export function button(label, press) {
+  const element = make("button", { type: "button", className: "live-button" }, label);
+  element.addEventListener("click", press);
+  return element;
+}
+
+export const row = (...children) => make("div", { className: "live-row" }, ...children);
+
+/** A canvas that is described in words. */
+export function canvas(width, height, words, className = "") {
+  return make("canvas", { width, height, className, role: "img", "aria-label": words });
+}
+
+/** Floats in [-1, 1], grey, row by row, as pixels: the same levels as the package's pictures. */
+export function drawGrey(target, values, width, height, left = 0, top = 0) {
+  const image = new ImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    const level = Math.round((Math.min(1, Math.max(-1, values[i])) + 1) * 127.5);
+    image.data.set([level, level, level, 255], 4 * i);
+  }
+  target.getContext("2d").putImageData(image, left, top);
+}
+
+/** Ink and paper of the page, as [red, green, blue]. Ask again when the theme changes: see `onTheme`. */
+export function theme() {
+  const read = (name, other) => {
+    const probe = make("span", {});
+    probe.style.color = `var(${name}, ${other})`;
+    document.body.append(probe);
+    const parts = getComputedStyle(probe).color.match(/[\d.]+/g).slice(0, 3).map(Number);
+    probe.remove();
+    return parts;
+  };
+  return { ink: read("--pst-color-text-base", "#222"), paper: read("--pst-color-background", "#fff") };
+}
+
+export function onTheme(redraw) {
+  new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme", "data-mode"] });
+}
+
+/** Calls `frame` before each picture of the screen while it runs; rests while `element` is out of sight. */
+export function loop(element, frame) {
+  let running = false;
+  let inSight = true;
+  let waiting = 0;
+  const tick = () => {
+    waiting = 0;
+    if (!running || !inSight) return;
+    frame();
+    waiting = requestAnimationFrame(tick);
+  };
+  const wake = () => {
+    if (running && inSight && !waiting) waiting = requestAnimationFrame(tick);
+  };
+  new IntersectionObserver((entries) => {
+    inSight = entries.at(-1).isIntersecting;
+    wake();
+  }).observe(element);
+  return {
+    get running() {
+      return running;
+    },
+    run(on) {
+      running = on;
+      wake();
+    },
+  };
+}
+
+/** Uniform numbers in [0, 1) from a seed: a 32-bit counter, stirred by multiplications. */
+export function uniform(seed) {
+  let counter = seed >>> 0;
+  return () => {
+    counter = (counter + 0x9e3779b9) >>> 0;
+    let x = counter;
+    x = Math.imul(x ^ (x >>> 16), 0x21f0aaad);
+    x = Math.imul(x ^ (x >>> 15), 0x735a2d97);
+    return ((x ^ (x >>> 15)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Standard normal numbers from a seed, after Box and Muller. */
+export function normal(seed) {
+  const u = uniform(seed);
+  return () => Math.sqrt(-2 * Math.log(1 - u())) * Math.cos(2 * Math.PI * u());
+}
+
+export const normals = (draw, count) => Float32Array.from({ length: count }, draw);
