@@ -217,6 +217,7 @@ ENTRIES = {
             "a caption, given frames, or both, joined by attention, become a clip",
             "video/fusion",
             "mittal2017syncdraw",
+            ("cpu",),
         ),
         Entry(
             "clip-mini",
