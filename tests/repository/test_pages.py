@@ -1,8 +1,10 @@
 """The pages of the book: as written in book/, and as built by `make book`, which runs before this."""
 
+import html
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import address
 import labs
@@ -178,3 +180,26 @@ def test_no_page_of_the_book_loads_a_script_style_or_font_from_afar():
             tag for tag in tags if re.search(r'\b(?:src|href)="(?:https?:)?//', tag) and 'rel="canonical"' not in tag
         ]
         assert not far, (path, far)
+
+
+def ids(path: Path, known: dict[Path, set[str]]) -> set[str]:
+    """The places of a built page that a link can lead to."""
+    if path not in known:
+        known[path] = {html.unescape(hit) for hit in re.findall(r'\bid="([^"]+)"', path.read_text(encoding="utf-8"))}
+    return known[path]
+
+
+def test_links_inside_the_book_lead_somewhere():
+    known: dict[Path, set[str]] = {}
+    lost = []
+    for name in NAMES:
+        page = HTML / f"{name}.html"
+        for link in set(re.findall(r'<a\b[^>]*\bhref="([^"]+)"', page.read_text(encoding="utf-8"))):
+            parts = urlsplit(html.unescape(link))
+            if parts.scheme or parts.netloc:
+                continue
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            inside = target.suffix != ".html" or not parts.fragment or unquote(parts.fragment) in ids(target, known)
+            if not target.exists() or not inside:
+                lost.append((name, link))
+    assert not lost
