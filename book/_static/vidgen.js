@@ -6,3 +6,10 @@ document.addEventListener("DOMContentLoaded", () => {
     film.pause();
   }
 });
+
+// The arrows that fold the table of contents have no text of their own.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const arrow of document.querySelectorAll("nav summary")) {
+    if (!arrow.textContent.trim()) arrow.setAttribute("aria-label", "Show or hide the pages below");
+  }
+});
