@@ -313,3 +313,55 @@ def test_the_picture_on_the_canvas_is_torchs_for_the_same_latent(walk):
             assert wanted.max() > 200
             assert np.abs(shown - wanted[..., None]).max() <= 2
     assert not walk.complaints
+
+
+def labels(visit: Visit, names: dict[str, str]) -> dict[str, torch.Tensor]:
+    return {name: torch.tensor([int(visit.figure.get_by_label(label).input_value())]) for name, label in names.items()}
+
+
+def test_a_flight_at_any_time_is_torchs_and_comes_at_once(chromium, site):
+    visit = Visit(chromium, site, "book/video/continuous", reduced_motion="reduce")
+    visit.press()
+    model = zoo.load_pretrained("mocogan-ode")
+    visit.page.wait_for_timeout(500)  # the strip
+    time, costs = visit.figure.get_by_label("Time, in frames"), []
+    for key in ("ArrowRight", "End", "Home", "PageUp", "ArrowLeft"):
+        costs.append(act(visit, lambda key=key: time.press(key)))
+        shown = stage(visit.page, "stage.shown")
+        assert shown["time"] == float(time.input_value())
+        content, noise = torch.tensor([shown["content"]]), torch.tensor([shown["noise"]])
+        asked = labels(visit, {"digit": "Digit", "direction": "Direction in frame 0", "speed": "Speed"})
+        with model.inference():
+            path = model.generator.path(noise, [shown["time"]], None, asked)
+            frame = model.generator(model.generator.codes(content, path, None, asked))[0, 0, 0]
+        wanted = viz.to_uint8(frame).astype(int)
+        assert wanted.max() > 100
+        assert np.abs(pixels(visit.page, ".live-stage canvas") - wanted[..., None]).max() <= 2
+    assert sorted(costs)[2] < 0.05
+    assert not visit.complaints
+    visit.context.close()
+
+
+def test_swapped_clips_are_torchs(chromium, site):
+    visit = Visit(chromium, site, "book/video/temporal", reduced_motion="reduce")
+    visit.press()
+    model = zoo.load_pretrained("mocogan")
+    act(visit, lambda: visit.figure.get_by_label("Frames").press("PageUp"))
+    act(visit, lambda: visit.figure.get_by_label("Digit of row 2").select_option("8"))
+    act(visit, lambda: visit.figure.get_by_label("Moment").press("End"))
+    shown, drawn = stage(visit.page, "stage.shown"), pixels(visit.page, ".live-stage canvas")
+    frames = int(visit.figure.get_by_label("Frames").input_value())
+    assert shown["frame"] == frames - 1 and frames > 16
+    for row, content in enumerate(shown["contents"], start=1):
+        for column, motion in enumerate(shown["motions"], start=1):
+            names = {"direction": f"Direction of column {column}", "speed": f"Speed of column {column}"}
+            asked = labels(visit, names | {"digit": f"Digit of row {row}"})
+            noise = torch.tensor(motion["noise"]).view(1, -1, model.config.motion_dim)[:, :frames]
+            with model.inference():
+                path = model.generator.motion_codes(torch.tensor([motion["start"]]), noise, asked)
+                clip = model.generator(model.generator.codes(torch.tensor([content]), path, None, asked))
+            wanted = viz.to_uint8(clip)[0, 0, -1].astype(int)
+            top, left = 34 * (row - 1), 34 * (column - 1)
+            assert np.abs(drawn[top : top + 32, left : left + 32] - wanted[..., None]).max() <= 2
+    assert not visit.complaints
+    visit.context.close()
