@@ -332,7 +332,7 @@ class PrefixEncoder(nn.Module):
     """Given frames `(B, C, k, S, S)`, k at most `prefix_frames`, to what is said of them.
 
     The frames are one image of more channels, so that a patch tells its motion too, and are halved until a patch is as
-    large as that of a code. Frames that are not given are black, and further channels say so.
+    large as that of a code. Frames that are not given are 0, grey, and further channels say so.
     """
 
     def __init__(self, config: VideoGPTConfig, tokenizer: Any) -> None:
