@@ -209,7 +209,6 @@ ENTRIES = {
             "clips to codes and back, a moment of a few frames at a time",
             "video/fusion",
             "vandenoord2017vqvae",
-            ("cpu",),
         ),
         Entry(
             "fusion",
