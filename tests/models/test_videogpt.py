@@ -23,6 +23,7 @@ from vidgen_lab.models.videogpt import (
     VideoGPTTokenizerConfig,
     Writer,
 )
+from vidgen_lab.nn.transformer import Positions
 from vidgen_lab.zoo import load_model
 
 BOX = VideoGPTTokenizerConfig(
@@ -53,13 +54,18 @@ def tokenizer(config: VideoGPTTokenizerConfig = BOX, **changes: object) -> Video
 
 
 def built(config: VideoGPTConfig = FULL, spread: float | None = 0.4) -> VideoGPT:
-    """With weights so large that each place says something of its own; None: as initialised."""
+    """With weights so large that each place says something of its own; None: as initialised. Codes of clips differ."""
     model = VideoGPT(config, tokenizer=tokenizer())
     torch.manual_seed(1)
     if spread:
         for parameter in model.prior.parameters():
             torch.nn.init.normal_(parameter, std=spread)
-    return model.eval()
+    last = model.eval().tokenizer.encoder.layers[-1]
+    with torch.no_grad():
+        said = model.tokenizer.encoder(clips())  # nearly the same everywhere: make it as wide as the codebook
+        last.bias.sub_(said.mean((0, 2, 3, 4))).div_(said.std((0, 2, 3, 4)))
+        last.weight.div_(said.std((0, 2, 3, 4)).view(-1, 1, 1, 1, 1))
+    return model
 
 
 def told(model: VideoGPT, tokens: torch.Tensor, given: int = 2) -> torch.Tensor:
@@ -226,6 +232,16 @@ def test_what_is_written_at_temperature_0_is_the_likeliest_code_of_the_full_pass
     assert torch.equal(told(model, tokens).argmax(2), tokens) and len(tokens.unique()) > 1
 
 
+@pytest.mark.parametrize("moments", [1, 2])
+def test_what_is_written_is_decoded_in_raster_order(moments):
+    model, tokens = built(PLAIN), random_tokens(3)
+    with model.inference():
+        writer = Writer(model, 3, {})
+        writer.tokens = list(tokens.unbind(1))
+        drawn = writer.clips(moments)
+    assert torch.equal(drawn, model.tokenizer.decode(tokens.view(3, 2, 2, 2)[:, :moments]))
+
+
 @pytest.mark.parametrize("way", ["beside", "memory", "pooled"])
 def test_given_frames_reach_a_place_by_each_of_their_three_ways(way):
     model, tokens = built(FULL), random_tokens()
@@ -238,15 +254,16 @@ def test_given_frames_reach_a_place_by_each_of_their_three_ways(way):
 def test_the_loss_is_the_mean_negative_log_likelihood_of_a_code_in_raster_order():
     model, data = built(PLAIN), batch()
     tokens = model.tokenizer.encode(data["video"]).flatten(1)
+    assert len(tokens.unique(dim=0)) > 1 and len(tokens.unique(dim=1)[0]) > 1
     log_p = told(model, tokens).log_softmax(2)
     by_hand = -torch.stack([log_p[b, i, tokens[b, i]] for b in range(4) for i in range(CODES)]).mean()
     assert torch.allclose(model("prior", data, Draw(0)).total, by_hand, atol=1e-5)
 
 
 def test_a_position_is_a_third_moment_a_third_row_a_third_column():
-    positions = built(PLAIN).prior.positions
-    time, rows, columns = positions().view(2, 2, 2, 12).split(4, dim=3)
-    assert positions().shape == (8, 12)
+    positions = Positions((2, 3, 4), 12)
+    time, rows, columns = positions().view(2, 3, 4, 12).split(4, dim=3)
+    assert positions().shape == (24, 12)
     for part, axis in ((time, 0), (rows, 1), (columns, 2)):
         assert not torch.equal(part.select(axis, 0), part.select(axis, 1))
         for other in {0, 1, 2} - {axis}:
@@ -391,6 +408,19 @@ def test_guidance_goes_from_free_logits_through_asked_ones(guidance):
     assert torch.allclose(free, free[:1].expand(10, -1), atol=1e-6)  # asked for nothing, all rows say the same
     expected = (free + guidance * (conditional - free)).argmax(1)
     assert torch.equal(writer.tokens[0], expected) and not torch.equal(expected, conditional.argmax(1))
+
+
+@pytest.mark.parametrize("guidance", [0.0, 2.5])
+def test_guided_writing_asks_every_place_twice_with_one_past_and_one_set_of_given_frames(guidance):
+    model, frames = built(FULL), clips(10, 1, 2, 8, 8)
+    asked = {"digit": torch.arange(10), "speed": torch.arange(10) % 2}
+    with model.inference():
+        writer = Writer(model, 10, {**asked, "prefix": frames}, guidance=guidance, temperature=0)
+        writer.write(CODES)
+        tokens, labels = torch.stack(writer.tokens, dim=1), model._one_hot(asked)
+        given = model.prefix_encoder(frames, torch.full((10,), 2))
+        conditional, free = (model.prior(model._vectors(tokens), y, given) for y in (labels, torch.zeros_like(labels)))
+    assert torch.equal((free + guidance * (conditional - free)).argmax(2), tokens) and len(tokens.unique(dim=0)) > 1
 
 
 def test_labels_that_are_not_asked_for_are_drawn_and_left_open_beside_given_frames():
