@@ -35,7 +35,7 @@ LOOKS = (1, 2, 4, 8)  # a run is looked at after these parts of its length
 
 
 def prior(dim: int, layers: int, tokenizer: Model) -> Model:
-    """Narrow transformers bear a higher rate than wide ones: it goes with one over the width."""
+    """The rate is the same for all of SIZES: one over the width would count beyond a width of 100 only."""
     rate = Optimizer(lr=min(3e-3, 0.3 / dim), betas=(0.9, 0.99), warmup=50)
     changes = {"labels": (), "prefix_frames": 0, "batch_size": BATCH, "optimizers": {"prior": rate}}
     return create_model("videogpt", "ci", tokenizer=tokenizer, dim=dim, heads=dim // 24, layers=layers, **changes)

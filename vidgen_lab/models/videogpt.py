@@ -16,7 +16,8 @@ and they are told to each place and to the layer norms.
     a        logits     (B, L, K)          p(s_i | s_1 ... s_(i-1), y, m) = softmax(a_i)
 
 Differs from the paper and its public code: along an axis that is not halved, the decoder undoes the encoder's shift,
-where the code shifts once more; a GELU is a GELU, where the code has x sigmoid(1.702 x), which is close; any number of
+where the code shifts once more; a GELU is a GELU, where the code has x sigmoid(1.702 x), which is close; the vector in
+front of the first is learned and labels change no norm at first, where the code has zeros and a constant; any number of
 frames up to `prefix_frames` may be given, and those that are not are marked; what a small residual network says of them
 is not only looked at: it is also added to the position of the code in the same row and column, and its mean stands
 beside the labels; labels are left out of some training clips, so that sampling can be guided [ho2022classifier].
@@ -310,7 +311,7 @@ class Given(NamedTuple):
     """What an encoder says of given frames: to be looked at, and to be told to each place that is written."""
 
     memory: Tensor  # (B, M, E), a vector for each patch of a code's size, M = H' W'
-    beside: Tensor  # (B, L, D), added to the position of each code
+    beside: Tensor  # (B, L, dim), added to the position of each code; `dim` is the transformer's width
     pooled: Tensor  # (B, P), of all patches together; stands beside the labels in each layer norm
 
 
