@@ -1,15 +1,20 @@
-"""The built pages in headless Chromium, served on localhost: no request leaves, formulas are drawn, films play.
+"""The built pages in headless Chromium, served on localhost with every other address blocked.
+
+No page asks for anything from afar or reports an error; formulas are drawn, films play, solutions fold, the search
+finds, and a phone suffices.
 
 Where no Chromium is found these tests are skipped, and the summary says so. With VIDGEN_REQUIRE_CHROMIUM=1 they fail.
 """
 
 import os
+import re
 import shutil
 import threading
 import warnings
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -76,6 +81,8 @@ class Visit:
 
     def __init__(self, browser: Browser, address: str) -> None:
         self.context = browser.new_context()
+        here = "{0.scheme}://{0.netloc}/".format(urlsplit(address))
+        self.context.route(re.compile(rf"^(?!{re.escape(here)}|data:|blob:)"), lambda route: route.abort())
         self.page: Page = self.context.new_page()
         self.requests: list[str] = []
         self.errors: list[str] = []
@@ -166,3 +173,27 @@ def test_films_start_by_themselves_but_rest_for_a_reader_who_wants_less_motion(c
                 assert page.evaluate("document.querySelector('video').paused")
             else:  # a busy machine starts late
                 page.wait_for_function("!document.querySelector('video').paused")
+
+
+def test_the_search_finds_a_word_of_the_book(chromium, site):
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{site}/search.html?q=codebook", wait_until="load")
+        page.wait_for_selector("#search-results li a", timeout=20_000)
+        page.wait_for_function("!document.querySelector('#search-progress')?.innerText.includes('Searching')")
+        found = page.locator("#search-results li a").evaluate_all("links => links.map(link => link.href)")
+    assert [link for link in found if "book/foundations/vqvae" in link]
+
+
+def test_a_solution_is_folded_until_somebody_asks_for_it_by_mouse_or_keyboard(visit):
+    page = visit("notebooks/01_gan").page
+    folded = page.locator("details.hide")
+    code = page.locator("details.hide .cell_input, details.hide pre")
+    assert folded.count() >= 3 and not folded.evaluate_all("all => all.some(one => one.open)")
+    assert not code.first.is_visible()
+    summary = folded.first.locator("summary")
+    summary.click()
+    assert code.first.is_visible()
+    summary.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("!document.querySelector('details.hide').open")
