@@ -280,6 +280,18 @@ def test_the_weights_of_cross_attention_are_those_with_which_it_looks():
     assert torch.allclose(cross.out(seen), cross(x, pair, mask), atol=1e-6)
 
 
+@pytest.mark.parametrize("cross", [False, True])
+def test_looks_are_dropped_in_training_and_not_in_eval_mode(cross):
+    layer = (CrossAttention(8, 6, 2, dropout=0.5) if cross else Attention(8, 2, dropout=0.5)).eval()
+    x = torch.randn(2, 5, 8, generator=rng())
+    pair = [layer.remember(torch.randn(2, 7, 6, generator=rng()))] if cross else []
+    plain = layer(x, *pair)
+    assert torch.equal(layer(x, *pair), plain)
+    assert not torch.allclose(layer.train()(x, *pair), plain, atol=1e-3)
+    layer.dropout = 0.0
+    assert torch.allclose(layer(x, *pair), plain)
+
+
 def test_a_cache_takes_several_places_at_once():
     pairs, one, many = torch.randn(2, 3, 2, 5, 4, generator=rng()), *(Cache(3, 2, 5, 4, torch.zeros(1)) for _ in "ab")
     for place in range(5):
