@@ -144,6 +144,13 @@ def test_doubling_is_the_adjoint_of_halving(stride):
     assert (halve(x) * y).sum().item() == pytest.approx((x * double(y)).sum().item(), abs=1e-4)
 
 
+def test_a_relu_follows_each_strided_layer_but_the_decoder_s_last():
+    model = tokenizer()
+    for layers, kind, expected in ((model.encoder.layers, Halve, [1, 1]), (model.decoder.layers, Double, [1, 0])):
+        pairs = zip(layers, [*layers][1:] + [None], strict=True)
+        assert [isinstance(after, torch.nn.ReLU) for layer, after in pairs if isinstance(layer, kind)] == expected
+
+
 def test_the_networks_see_the_background_as_0_and_draw_it_where_they_say_nothing():
     model, seen = tokenizer().eval(), []
     model.encoder.layers[0].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
