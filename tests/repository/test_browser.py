@@ -1,11 +1,12 @@
 """The built pages in headless Chromium, served on localhost with every other address blocked.
 
 No page asks for anything from afar or reports an error; formulas are drawn, films play, solutions fold, the search
-finds, and a phone suffices.
+finds, figures stand out on light and dark pages, and a keyboard or a phone suffices.
 
 Where no Chromium is found these tests are skipped, and the summary says so. With VIDGEN_REQUIRE_CHROMIUM=1 they fail.
 """
 
+import io
 import os
 import re
 import shutil
@@ -16,8 +17,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -197,3 +200,38 @@ def test_a_solution_is_folded_until_somebody_asks_for_it_by_mouse_or_keyboard(vi
     summary.focus()
     page.keyboard.press("Enter")
     page.wait_for_function("!document.querySelector('details.hide').open")
+
+
+@pytest.mark.parametrize("name", ["book/intro", "notebooks/01_gan"])
+def test_a_keyboard_reaches_everything(visit, name):
+    page = visit(name).page
+    page.set_viewport_size({"width": 1280, "height": 800})
+    out_of_reach = page.evaluate(
+        """() => [...document.querySelectorAll(
+            "main a[href], main button, main summary, main input, main select, main video[controls]")]
+          .filter(each => each.checkVisibility() && each.tabIndex < 0 && !each.matches(".headerlink, [type=checkbox]"))
+          .map(each => each.outerHTML.slice(0, 120))"""
+    )
+    assert not out_of_reach
+    assert not page.locator("[tabindex]").evaluate_all("all => all.filter(one => one.tabIndex > 0).length")
+    for _ in range(6):  # no element keeps the focus
+        before = page.evaluate_handle("document.activeElement")
+        page.keyboard.press("Tab")
+        assert page.evaluate("before => document.activeElement !== before", before)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_figures_stand_out_from_their_ground_on_light_and_dark_pages(visit, scheme):
+    """The darkest and the lightest hundredth of a figure's pixels differ by 4.5 to 1 or more."""
+    page = visit("book/foundations/gan").page
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.evaluate("scheme => { document.documentElement.dataset.theme = scheme }", scheme)
+    figures = page.locator("article img.dark-light")
+    assert figures.count()
+    for index in range(min(3, figures.count())):
+        pixels = np.asarray(Image.open(io.BytesIO(figures.nth(index).screenshot())).convert("RGB"), dtype=float) / 255
+        linear = np.where(pixels <= 0.04045, pixels / 12.92, ((pixels + 0.055) / 1.055) ** 2.4)
+        light = linear @ np.array([0.2126, 0.7152, 0.0722])
+        low, high = np.quantile(light, [0.01, 0.99])
+        assert (high + 0.05) / (low + 0.05) >= 4.5
+    page.evaluate("() => { document.documentElement.dataset.theme = 'light' }")
