@@ -76,9 +76,9 @@ def curve(rows: dict[str, dict[str, Any]], real: dict[str, Any]) -> None:
     fig, axes = viz.figure(
         1,
         2,
-        alt="Left, the share of clips that show all four attributes as asked over the strength of guidance, for pairs "
-        "that training showed and for pairs that it did not. Right, how much clips of one caption differ, falling "
-        "below the dashed line of real clips.",
+        alt="Left, the share of clips that show all four attributes as asked over the strength of guidance: it rises, "
+        "stays, and falls, and lies lower for pairs that training did not show. Right, how much clips of one caption "
+        "differ: a little less than the dashed line of real clips, and as much as it for the strongest guidance.",
         width=7.6,
         height=3.2,
     )
