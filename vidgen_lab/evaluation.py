@@ -265,7 +265,7 @@ def _codes(model: Model, n: int, seed: int) -> list[Measurement]:
 
 
 def _embeddings(model: Model, n: int, seed: int) -> list[Measurement]:
-    """Retrieval in groups of 100 held-out clips with their captions; clips of equal captions count as each other's."""
+    """Retrieval in groups of 100 held-out clips with their captions: is the nearest one its own?"""
     n -= n % CHUNK
     found: dict[str, list[float]] = {"caption": [], "clip": [], "own": [], "other": []}
     for first in range(0, n, CHUNK):

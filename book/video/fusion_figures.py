@@ -346,7 +346,7 @@ def mix() -> dict[str, Any]:
         1,
         len(MIXES),
         alt="Five bar charts of the shares of six codes, for guidance 0, 1, 2, 4 and 16. With growing strength the "
-        "code that the caption makes likelier most of all takes the others' shares, until it is alone.",
+        "code that the caption makes likelier most of all takes the others' shares, until it is almost alone.",
         width=8.0,
         height=2.3,
         sharey=True,
