@@ -85,12 +85,8 @@ class Judge:
 
 def predictions(model: Model, tokens: Tensor, labels: Batch) -> tuple[Tensor, Tensor]:
     """Of each place, the entropy of the prediction and the nats of the code that is there: `(B, L)` each."""
-    sizes = model.tokenizer.config
     with model.inference():
-        given = None
-        if model.config.prefix_frames:
-            nothing = torch.zeros(len(tokens), sizes.channels, 0, sizes.size, sizes.size)
-            given = model.prefix_encoder(nothing, torch.zeros(len(tokens), dtype=torch.long))
+        given = model.tell(len(tokens)) if model.config.prefix_frames else None
         asked = model._one_hot(labels) if labels else None
         logits = model.prior(model._vectors(tokens), asked, given)
     shares = logits.softmax(2)

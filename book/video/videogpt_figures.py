@@ -438,11 +438,7 @@ def looks(model: Model, codes: Tensor) -> dict[str, Any]:
         labels = None
         if model.config.labels:
             labels = torch.zeros(len(codes), count_values(model.config.labels))
-        given = None
-        if model.config.prefix_frames:
-            sizes = model.tokenizer.config
-            nothing = torch.zeros(len(codes), sizes.channels, 0, sizes.size, sizes.size)
-            given = model.prefix_encoder(nothing, torch.zeros(len(codes), dtype=torch.long))
+        given = model.tell(len(codes)) if model.config.prefix_frames else None
         model.prior(model._vectors(codes.flatten(1)), labels, given)
     for hook in hooks:
         hook.remove()

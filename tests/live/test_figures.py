@@ -4,18 +4,12 @@ Times are those of the page's own thread on the processor, so that a busy machin
 found these tests are skipped, and the summary says so. With VIDGEN_REQUIRE_CHROMIUM=1 they fail.
 """
 
-import os
-import shutil
-import threading
-import warnings
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from vidgen_lab import viz, zoo
 from vidgen_lab.core import Draw
@@ -23,41 +17,8 @@ from vidgen_lab.data import Ring
 from vidgen_lab.losses import ADVERSARIAL
 
 HTML = Path(__file__).resolve().parents[2] / "_build/html"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PATIENCE = 120_000  # milliseconds; a busy machine is slow
 GAMES = [game for game in ADVERSARIAL if game != "wasserstein"]  # it needs a penalty that the page does not have
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def site():
-    """The address of the built book on a plain file server: no special headers."""
-    if not (HTML / "live").is_dir():
-        pytest.fail("_build/html/live is not there: run make book")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=HTML))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    if CHROMIUM is None:
-        message = "no Chromium found: the live figures were NOT tried (Debian: apt-get install chromium)"
-        if os.environ.get("VIDGEN_REQUIRE_CHROMIUM") == "1":
-            pytest.fail(message)
-        warnings.warn(message, stacklevel=1)
-        pytest.skip(message)
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Visit:

@@ -7,32 +7,16 @@ Where no Chromium is found these tests are skipped, and the summary says so. Wit
 """
 
 import io
-import os
-import shutil
-import threading
-import warnings
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build/html"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ALLOWED_ERROR = "THEBE_JS_URL"  # sphinx-thebe puts one script on each page twice
 
 
@@ -44,37 +28,6 @@ def pages() -> list[str]:
         found += [entry[key] for key in ("root", "file") if key in entry]
         open_entries += [item for key in ("parts", "chapters", "sections") for item in entry.get(key, [])]
     return sorted(found)
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def site():
-    """The address of the built book on localhost."""
-    if not (HTML / "index.html").is_file():
-        pytest.fail("_build/html is not there: run make book")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=HTML))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    if CHROMIUM is None:
-        message = "no Chromium found: the pages were NOT tried in a browser (Debian: apt-get install chromium)"
-        if os.environ.get("VIDGEN_REQUIRE_CHROMIUM") == "1":
-            pytest.fail(message)
-        warnings.warn(message, stacklevel=1)
-        pytest.skip(message)
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Visit:

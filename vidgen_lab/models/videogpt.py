@@ -377,9 +377,9 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, condition: Tensor | None, pair: Tensor | None, cache: Cache | None = None) -> Tensor:
-        """`condition`, `pair`: of `Prior.condition` and `Prior.remember`; `cache`: of `Prior.caches`."""
-        x = x + self.dropout(self.attention(self.norm_attention(x, condition), cache))
+    def forward(self, x: Tensor, condition: Tensor | None, pair: Tensor | None) -> Tensor:
+        """`condition`, `pair`: of `Prior.condition` and `Prior.remember`."""
+        x = x + self.dropout(self.attention(self.norm_attention(x, condition)))
         if pair is not None:
             x = x + self.dropout(self.cross(self.norm_cross(x, condition), pair))
         return x + self.dropout(self.mlp(self.norm_mlp(x, condition)))
@@ -579,6 +579,13 @@ class VideoGPT(Model):
         writer.write(prod(self.tokenizer.code_shape))
         return writer.clips(self.tokenizer.code_shape[0])
 
+    def tell(self, n: int, frames: Tensor | None = None) -> Given:
+        """What is said of given frames `(n, C, k, S, S)`; None: that none are given."""
+        sizes = self.tokenizer.config
+        if frames is None:
+            frames = self.prior.start.new_zeros(n, sizes.channels, 0, sizes.size, sizes.size)
+        return self.prefix_encoder(frames, torch.full((n,), frames.shape[2], device=self.device))
+
     def _vectors(self, tokens: Tensor) -> Tensor:
         """`(B, L) -> (B, L, D)`, the codebook's."""
         return self.tokenizer.codebook.lookup(tokens).movedim(1, -1)
@@ -625,10 +632,7 @@ class Writer:
             asked = complete(condition, n, names, model.device, generator)
             labels = model._one_hot(asked) if asked else prior.start.new_zeros(n, count_values(config.labels))
         if config.prefix_frames:
-            shape = (n, model.tokenizer.config.channels, 0, *[model.tokenizer.config.size] * 2)
-            frames = prior.start.new_zeros(shape) if self.prefix is None else self.prefix
-            count = torch.full((n,), frames.shape[2], device=model.device)
-            given = model.prefix_encoder(frames, count)
+            given = model.tell(n, self.prefix)
         copies = 1 if guidance == 1 else 2  # the second is asked for nothing
         if copies == 2:
             labels = torch.cat([labels, torch.zeros_like(labels)])
@@ -743,7 +747,7 @@ VideoGPTTokenizer.presets = {
             _tokenizer_recipe(_DIGITS_32, 8, 750, 3e-3, betas=(0.9, 0.99), schedule="cosine", final_lr=8e-5, warmup=20),
             precision="bf16",
         ),
-        note="a third of the leaderboard's budget (estimated from preset cpu); never run here.",
+        note="85 CPU-seconds on one thread of a busy CPU that multiplies in bf16.",
     ),
     "ci": Preset(
         _SMALL,
@@ -785,7 +789,7 @@ VideoGPT.presets = {
     "board": Preset(
         replace(_ASKED, dim=144, heads=3, layers=3),
         replace(_prior_recipe(_DIGITS_32, 4, 1900, 3e-3, betas=(0.9, 0.95), warmup=100), precision="bf16"),
-        note="two thirds of the leaderboard's budget (estimated from preset cpu); never run here.",
+        note="160 CPU-seconds on one thread of a busy CPU that multiplies in bf16, after its tokenizer's.",
     ),
     "ci": Preset(
         replace(_ASKED, dim=96, heads=2, layers=2),
