@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import torch
@@ -172,20 +173,17 @@ def _captions_kept(
     model: Model, n: int, protocol: dict[str, Any], settings: dict[str, Any], seed: int
 ) -> list[Measurement]:
     """Attribute accuracy of what `_clips` has not asked for: with guidance, and of pairs that training left out."""
-    left_out = ["unseen"] if settings.get("pairs") == "seen" else []
-    strengths = [GUIDANCE] if "guidance" in model.sampling_options() else []
-    kinds: list[tuple[str, dict[str, Any], dict[str, float]]] = []
-    for strength in strengths:
-        kinds.append((f", guidance {strength}", settings, {"guidance": strength}))
-    for pairs in left_out:
-        kinds.append((", unseen pairs", {**settings, "pairs": pairs}, {}))
-        for strength in strengths:
-            kinds.append((f", unseen pairs, guidance {strength}", {**settings, "pairs": pairs}, {"guidance": strength}))
+    kinds: list[tuple[str, dict[str, Any]]] = [("", settings)]
+    manners: list[tuple[str, dict[str, float]]] = [("", {})]
+    if settings.get("pairs") == "seen":
+        kinds.append((", unseen pairs", {**settings, "pairs": "unseen"}))
+    if "guidance" in model.sampling_options():
+        manners.append((", guided", {"guidance": GUIDANCE}))
     measured = []
-    for suffix, kind, options in kinds:
+    for (pairs, kind), (manner, options) in list(product(kinds, manners))[1:]:
         samples, asked = draw_samples(model, n, seed, kind.get("pairs"), **options)
         found = _as_asked(samples, asked, {**protocol, **kind, **options}, kind, seed)
-        measured += [replace(each, name=each.name + suffix) for each in found]
+        measured += [replace(each, name=each.name + pairs + manner) for each in found]
     return measured
 
 
