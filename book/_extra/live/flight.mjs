@@ -1,6 +1,9 @@
 // Chapter 6: the flight of a digit at any moment, before the first frame and between frames too. The trained slope is
 // followed here, by the classical Runge-Kutta steps of vidgen_lab/nn/dynamics.py; the model draws what is met.
-import { button, canvas, choice, drawGrey, lessMotion, loop, make, normal, normals, row, slider } from "./live.mjs";
+import {
+  button, canvas, choice, DIGITS, DIRECTIONS, drawGrey, film, label, lessMotion, make, normal, normals, numbered,
+  oneAtATime, panel, row, slider, SPEEDS,
+} from "./live.mjs";
 import { loadModel } from "./model.mjs";
 
 const SIDE = 32; // of a frame, pixels
@@ -8,7 +11,6 @@ const FIRST = -16; // frames that can be asked for
 const LAST = 32;
 const EVERY = 4; // frames from one picture of the strip to the next
 const GAP = 2;
-const DIRECTIONS = ["right", "up right", "up", "up left", "left", "down left", "down", "down right"];
 
 export async function start(stage, { model: name, weights }) {
   const model = await loadModel(name, weights);
@@ -17,7 +19,6 @@ export async function start(stage, { model: name, weights }) {
   const [, stateDim] = graphs.slope.inputs.state.shape;
   const draw = normal(3);
   const drawn = { content: normals(draw, contentDim), noise: normals(draw, stateDim) };
-  const label = (value) => BigInt64Array.of(BigInt(value));
 
   const slope = async (state) => (await model.run("slope", { state })).slope;
   const moved = (state, by, length) => state.map((x, k) => x + length * by[k]);
@@ -61,22 +62,12 @@ export async function start(stage, { model: name, weights }) {
     times.forEach((_, k) => drawGrey(strip, images.subarray(k * SIDE ** 2, (k + 1) * SIDE ** 2), SIDE, SIDE, k * (SIDE + GAP)));
   };
 
-  // One run at a time: while the model draws, later wishes wait, and only the last of them is drawn.
-  let busy = false;
-  let wish = 0; // 1: the picture; 2: the strip too; 3: another flight
-  const redraw = async (wanted) => {
-    wish = Math.max(wish, wanted);
-    if (busy) return;
-    busy = true;
-    while (wish) {
-      const now = wish;
-      wish = 0;
-      if (now === 3) await walk();
-      await drawPicture();
-      if (now >= 2) await drawStrip();
-    }
-    busy = false;
-  };
+  // 1: the picture; 2: the strip too; 3: another flight
+  const redraw = oneAtATime(async (wish) => {
+    if (wish === 3) await walk();
+    await drawPicture();
+    if (wish >= 2) await drawStrip();
+  });
 
   const time = slider({
     label: "Time, in frames",
@@ -91,10 +82,9 @@ export async function start(stage, { model: name, weights }) {
     },
   });
   const pace = slider({ label: "Frames a second", min: 1, max: 16, step: 1, value: 8 });
-  const numbered = (words) => words.map((word, k) => [k, word]);
-  const digit = choice({ label: "Digit", options: numbered([..."0123456789"]), value: 3, change: () => redraw(2) });
+  const digit = choice({ label: "Digit", options: numbered(DIGITS), value: 3, change: () => redraw(2) });
   const direction = choice({ label: "Direction in frame 0", options: numbered(DIRECTIONS), value: 7, change: () => redraw(3) });
-  const speed = choice({ label: "Speed", options: numbered(["slow", "fast"]), value: 1, change: () => redraw(3) });
+  const speed = choice({ label: "Speed", options: numbered(SPEEDS), value: 1, change: () => redraw(3) });
   const another = (what, wanted) => () => {
     drawn[what] = normals(draw, drawn[what].length);
     redraw(wanted);
@@ -102,7 +92,7 @@ export async function start(stage, { model: name, weights }) {
 
   let clock = 0; // of the film, in frames
   let before = 0; // when its last picture was drawn, milliseconds
-  const film = loop(picture, () => {
+  const moving = film(picture, () => {
     const now = performance.now();
     clock += (pace.value * Math.min(100, now - before)) / 1000; // a page that was away does not jump
     before = now;
@@ -110,32 +100,9 @@ export async function start(stage, { model: name, weights }) {
     time.set(clock);
     redraw(1);
   });
-  const play = (on) => {
-    before = performance.now();
-    film.run(on);
-    run.textContent = on ? "Pause" : "Play";
-  };
-  const run = button("Play", () => play(!film.running));
 
-  stage.append(
-    make(
-      "div",
-      { className: "live-split" },
-      picture,
-      make(
-        "div",
-        { className: "live-panel" },
-        row(run, button("Another hand", another("content", 2)), button("Another flight", another("noise", 3))),
-        time.element,
-        pace.element,
-        digit.element,
-        direction.element,
-        speed.element,
-        state,
-      ),
-    ),
-    strip,
-  );
+  const others = [button("Another hand", another("content", 2)), button("Another flight", another("noise", 3))];
+  stage.append(panel(picture, row(moving.element, ...others), time, pace, digit, direction, speed, state), strip);
   await redraw(3);
-  play(!lessMotion());
+  moving.run(!lessMotion());
 }

@@ -62,6 +62,22 @@ export function button(label, press) {
 
 export const row = (...children) => make("div", { className: "live-row" }, ...children);
 
+/** A picture, and its controls and words beside it or, on a narrow page, below it. */
+export function panel(picture, ...controls) {
+  const elements = controls.map((control) => control.element ?? control);
+  return make("div", { className: "live-split" }, picture, make("div", { className: "live-panel" }, ...elements));
+}
+
+/** Words with their numbers, for `choice`. */
+export const numbered = (words) => words.map((word, k) => [k, word]);
+
+/** A label as the models take it: a whole number for each clip of a batch of one. */
+export const label = (value) => BigInt64Array.of(BigInt(value));
+
+export const DIGITS = [..."0123456789"];
+export const DIRECTIONS = ["right", "up right", "up", "up left", "left", "down left", "down", "down right"];
+export const SPEEDS = ["slow", "fast"];
+
 /** A canvas that is described in words. */
 export function canvas(width, height, words, className = "") {
   return make("canvas", { width, height, className, role: "img", "aria-label": words });
@@ -120,6 +136,46 @@ export function loop(element, frame) {
       running = on;
       wake();
     },
+  };
+}
+
+/** A loop and its button, which says `word` or Pause. `frame` is called at most every `pause` milliseconds. */
+export function film(element, frame, { word = "Play", pause = 0 } = {}) {
+  let before = 0;
+  const moving = loop(element, () => {
+    const now = performance.now();
+    if (now - before < pause) return;
+    before = now;
+    frame();
+  });
+  const run = (on) => {
+    moving.run(on);
+    control.textContent = on ? "Pause" : word;
+  };
+  const control = button(word, () => run(!moving.running));
+  return { element: control, run };
+}
+
+/**
+ * One run at a time: while `draw(wish)` works, later wishes wait, and only the greatest of them is drawn. A wish is a
+ * number from 1: the more of a figure it draws anew, the greater.
+ */
+export function oneAtATime(draw) {
+  let busy = false;
+  let wish = 0;
+  return async (wanted) => {
+    wish = Math.max(wish, wanted);
+    if (busy) return;
+    busy = true;
+    try {
+      while (wish) {
+        const now = wish;
+        wish = 0;
+        await draw(now);
+      }
+    } finally {
+      busy = false;
+    }
   };
 }
 

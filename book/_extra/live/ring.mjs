@@ -1,6 +1,6 @@
 // Chapter 1: a GAN of points in the plane that trains while the reader watches and meddles.
 import { GAMES, GAN } from "./gan.mjs";
-import { button, canvas, choice, lessMotion, loop, make, normal, onTheme, row, slider, theme, uniform } from "./live.mjs";
+import { button, canvas, choice, film, lessMotion, make, normal, onTheme, panel, row, slider, theme, uniform } from "./live.mjs";
 
 const MODES = 8;
 const SPREAD = 0.05; // standard deviation of a mode; they stand on a circle of radius 1
@@ -216,16 +216,15 @@ export async function start(stage) {
     show();
   });
 
-  const film = loop(picture.canvas, () => {
-    const until = performance.now() + 40; // on a slow machine, fewer steps a picture and no frozen page
-    for (let k = 0; k < pace.value && performance.now() < until; k++) ring.step();
-    show();
-  });
-  const run = button("", () => {
-    film.run(!film.running);
-    name();
-  });
-  const name = () => (run.textContent = film.running ? "Pause" : "Run");
+  const training = film(
+    picture.canvas,
+    () => {
+      const until = performance.now() + 40; // on a slow machine, fewer steps a picture and no frozen page
+      for (let k = 0; k < pace.value && performance.now() < until; k++) ring.step();
+      show();
+    },
+    { word: "Run" },
+  );
   const again = () => {
     seed += 1;
     ring.restart(seed);
@@ -238,40 +237,22 @@ export async function start(stage) {
     game.set("non-saturating");
     ring.settings = { game: "non-saturating", r1: 0, slower: 10, lessons: 1 };
     again();
-    film.run(true);
-    name();
+    training.run(true);
   };
   const step = () => {
-    film.run(false);
-    name();
+    training.run(false);
     ring.step();
     show();
   };
 
-  stage.append(
-    make(
-      "div",
-      { className: "live-split" },
-      make("div", {}, picture.canvas, state),
-      make(
-        "div",
-        { className: "live-panel" },
-        row(run, button("One step", step), button("Start anew", again), button("Collapse", collapse)),
-        game.element,
-        penalty.element,
-        slower.element,
-        lessons.element,
-        pace.element,
-        make("label", { className: "live-control" }, make("span", {}, "Arrows: where each fake is pulled"), arrows),
-      ),
-    ),
-  );
+  const buttons = row(training.element, button("One step", step), button("Start anew", again), button("Collapse", collapse));
+  const pulled = make("label", { className: "live-control" }, make("span", {}, "Arrows: where each fake is pulled"), arrows);
+  stage.append(panel(make("div", {}, picture.canvas, state), buttons, game, penalty, slower, lessons, pace, pulled));
   stage.ring = ring; // tests look at it
   onTheme(() => {
     picture.colours = theme();
     show();
   });
   show();
-  film.run(!lessMotion());
-  name();
+  training.run(!lessMotion());
 }

@@ -1,12 +1,14 @@
 // Chapter 5: two contents and two motions, in all four pairs, drawn by the trained MoCoGAN.
-import { button, canvas, choice, drawGrey, lessMotion, loop, make, normal, normals, row, slider } from "./live.mjs";
+import {
+  button, canvas, choice, DIGITS, DIRECTIONS, drawGrey, film, label, lessMotion, make, normal, normals, numbered,
+  oneAtATime, panel, row, slider, SPEEDS,
+} from "./live.mjs";
 import { loadModel } from "./model.mjs";
 
 const SIDE = 32; // of a frame, pixels
 const GAP = 2;
 const TRAINED = 16; // frames of a clip in training
 const LONGEST = 64;
-const DIRECTIONS = ["right", "up right", "up", "up left", "left", "down left", "down", "down right"];
 
 export async function start(stage, { model: name, weights }) {
   const model = await loadModel(name, weights);
@@ -15,7 +17,6 @@ export async function start(stage, { model: name, weights }) {
   const [, motionDim] = graphs.motion.inputs.start.shape;
   const deviation = graphs.motion.inputs.noise.normal;
   const draw = normal(5);
-  const label = (value) => BigInt64Array.of(BigInt(value));
   const newContent = () => normals(draw, contentDim);
   const newMotion = () => ({
     start: normals(draw, motionDim),
@@ -58,27 +59,17 @@ export async function start(stage, { model: name, weights }) {
     Object.assign(stage, { shown: { contents, motions, frame: frame.value }, drawn: (stage.drawn ?? 0) + 1 }); // for tests
   };
 
-  // One run at a time: while the model draws, later wishes wait, and only the last of them is drawn.
-  let busy = false;
-  let wish = false;
-  const redraw = async () => {
-    wish = true;
-    if (busy) return;
-    busy = true;
-    while (wish) {
-      wish = false;
-      await generate();
-      drawFrame();
-    }
-    busy = false;
-  };
+  const generateAndDraw = oneAtATime(async () => {
+    await generate();
+    drawFrame();
+  });
+  const redraw = () => generateAndDraw(1);
 
-  const numbered = (words) => words.map((word, k) => [k, word]);
   const choices = (words, options, values) =>
     values.map((value, k) => choice({ label: `${words} ${k + 1}`, options: numbered(options), value, change: redraw }));
-  const digits = choices("Digit of row", [..."0123456789"], [3, 7]);
+  const digits = choices("Digit of row", DIGITS, [3, 7]);
   const directions = choices("Direction of column", DIRECTIONS, [0, 6]);
-  const speeds = choices("Speed of column", ["slow", "fast"], [1, 0]);
+  const speeds = choices("Speed of column", SPEEDS, [1, 0]);
   const length = slider({ label: "Frames", min: 8, max: LONGEST, step: 8, value: TRAINED, change: redraw });
   const frame = slider({ label: "Moment", min: 0, max: TRAINED - 1, step: 1, value: 0, change: drawFrame });
   const another = (list, fresh) => () => {
@@ -86,36 +77,18 @@ export async function start(stage, { model: name, weights }) {
     redraw();
   };
 
-  let before = 0;
-  const film = loop(picture, () => {
-    const now = performance.now();
-    if (now - before < 125) return; // eight frames a second
-    before = now;
-    frame.set((frame.value + 1) % count);
-    drawFrame();
-  });
-  const play = (on) => {
-    film.run(on);
-    run.textContent = on ? "Pause" : "Play";
-  };
-  const run = button("Play", () => play(!film.running));
-
-  stage.append(
-    make(
-      "div",
-      { className: "live-split" },
-      picture,
-      make(
-        "div",
-        { className: "live-panel" },
-        row(run, button("Other hands", another(contents, newContent)), button("Other flights", another(motions, newMotion))),
-        ...[digits, directions, speeds].flat().map(({ element }) => element),
-        length.element,
-        frame.element,
-        state,
-      ),
-    ),
+  const moving = film(
+    picture,
+    () => {
+      frame.set((frame.value + 1) % count);
+      drawFrame();
+    },
+    { pause: 125 }, // eight frames a second
   );
+
+  const others = [button("Other hands", another(contents, newContent)), button("Other flights", another(motions, newMotion))];
+  const chosen = [digits, directions, speeds].flat();
+  stage.append(panel(picture, row(moving.element, ...others), ...chosen, length, frame, state));
   await redraw();
-  play(!lessMotion());
+  moving.run(!lessMotion());
 }

@@ -1,5 +1,5 @@
 // Chapter 2: a walk from one latent to another, drawn by the trained DCGAN while the reader moves the slider.
-import { button, canvas, choice, drawGrey, make, normal, normals, row, slider } from "./live.mjs";
+import { button, canvas, choice, drawGrey, make, normal, normals, oneAtATime, panel, row, slider } from "./live.mjs";
 import { loadModel } from "./model.mjs";
 
 const SIDE = 32; // of a picture, pixels
@@ -48,21 +48,11 @@ export async function start(stage, { model: name, weights }) {
     stops.forEach((_, k) => drawGrey(strip, images.subarray(k * SIDE ** 2, (k + 1) * SIDE ** 2), SIDE, SIDE, k * (SIDE + GAP)));
   };
 
-  // One run at a time: while the model draws, later wishes wait, and only the last of them is drawn.
-  let busy = false;
-  let wish = 0; // 1: the picture; 2: the strip too
-  const redraw = async (wanted) => {
-    wish = Math.max(wish, wanted);
-    if (busy) return;
-    busy = true;
-    while (wish) {
-      const now = wish;
-      wish = 0;
-      await drawPicture();
-      if (now === 2) await drawStrip();
-    }
-    busy = false;
-  };
+  // 1: the picture; 2: the strip too
+  const redraw = oneAtATime(async (wish) => {
+    await drawPicture();
+    if (wish === 2) await drawStrip();
+  });
 
   const place = slider({ label: "Place on the walk", min: 0, max: 1, step: 0.01, value: 0, change: () => redraw(1) });
   const stretch = slider({
@@ -90,20 +80,7 @@ export async function start(stage, { model: name, weights }) {
   };
 
   stage.append(
-    make(
-      "div",
-      { className: "live-split" },
-      picture,
-      make(
-        "div",
-        { className: "live-panel" },
-        place.element,
-        stretch.element,
-        way.element,
-        row(button("Another start", another(0)), button("Another end", another(1))),
-        state,
-      ),
-    ),
+    panel(picture, place, stretch, way, row(button("Another start", another(0)), button("Another end", another(1))), state),
     strip,
   );
   await redraw(2);
