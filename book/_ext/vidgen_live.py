@@ -110,7 +110,8 @@ def write_models(
 def exported(model: str, cache: Path) -> Path:
     """The folder of a shipped model's ONNX files. Its name is made of all that the files depend on."""
     weights = zoo.shipped_hash(*SHIPPED[model])
-    made_of = [weights, version("torch"), version("onnxscript"), Path(export.__file__).read_text(encoding="utf-8")]
+    code = sorted(Path(export.__file__).parent.glob("*.py"))
+    made_of = [weights, version("torch"), version("onnxscript"), *(path.read_text(encoding="utf-8") for path in code)]
     folder = cache / f"{model}-{hashlib.sha256('|'.join(made_of).encode()).hexdigest()[:16]}"
     if not (folder / f"{model}.json").is_file():  # the card is written last
         export.export(zoo.load_pretrained(*SHIPPED[model]), folder, weights)
