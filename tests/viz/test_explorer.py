@@ -31,7 +31,7 @@ def controls(explorer: widgets.VBox) -> dict[str, widgets.Widget]:
 def seen(explorer: widgets.VBox) -> torch.Tensor:
     """The latent that the picture on the screen was decoded from, as far as its grey levels tell."""
     png = base64.b64decode(re.search(r"base64,([^\"]+)", explorer.children[-1].value)[1])
-    pixels = np.asarray(Image.open(io.BytesIO(png)))[::96, ::96, 0].reshape(-1)
+    pixels = np.asarray(Image.open(io.BytesIO(png)))[::96, ::96].reshape(-1)
     return torch.from_numpy(pixels / 127.5 - 1).float()
 
 
@@ -71,7 +71,7 @@ def test_a_clip_is_explored_in_a_player():
 
 def test_the_picture_for_the_static_page_walks_each_direction_in_a_row():
     walk = viz.explorer_picture(decode, 4, dims=[3, 0], steps=5, alt="a walk")
-    pixels = np.asarray(Image.open(io.BytesIO(walk.png)))[:, :, 0]
+    pixels = np.asarray(Image.open(io.BytesIO(walk.png)))
     scale = walk.width // (5 * 2 + 4 * 2)
     small = pixels[::scale, ::scale] / 127.5 - 1
     base = draw_latent(4, 0)[0]

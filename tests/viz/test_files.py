@@ -43,6 +43,12 @@ def test_a_png_of_clips_is_their_filmstrip(tmp_path):
     assert np.array_equal(np.asarray(Image.open(path)), viz.filmstrip(clips()))
 
 
+def test_a_grey_png_is_exact_in_one_channel(tmp_path):
+    with Image.open(viz.save(IMAGES[:, :1], tmp_path / "grid.png")) as stored:
+        assert stored.mode == "L"
+        assert np.array_equal(np.asarray(stored.convert("RGB")), viz.grid(IMAGES[:, :1]))
+
+
 def test_a_grey_gif_is_exact_loops_and_keeps_time(tmp_path):
     video = clips(channels=1)
     with Image.open(viz.save(video, tmp_path / "clips.gif", fps=8)) as gif:

@@ -71,10 +71,12 @@ def write_bytes(path: Path, content: bytes) -> Path:
     return path
 
 
-def png_bytes(picture: np.ndarray) -> bytes:
-    """A picture `(H, W, 3)` uint8 as PNG."""
+def png_bytes(picture: np.ndarray, colors: int | None = None) -> bytes:
+    """A picture `(H, W, 3)` uint8 as PNG: exact, in one channel if it is grey; with `colors`, in at most so many."""
+    grey = (picture == picture[..., :1]).all()
+    image = Image.fromarray(picture[..., 0] if grey else picture)
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    (image if grey or colors is None else image.quantize(colors)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
@@ -111,7 +113,7 @@ def mp4_bytes(frames: np.ndarray, fps: float) -> bytes:
     with av.open(buffer, "w", format="mp4") as container:
         rate = Fraction(fps).limit_denominator(1001)
         # x264's look-ahead was seen to give other bytes from run to run; B-frames and mbtree are what uses it.
-        options = {"crf": "18", "preset": "slow", "bf": "0", "x264-params": "mbtree=0"}
+        options = {"crf": "22", "preset": "slow", "bf": "0", "x264-params": "mbtree=0"}
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
         codec = stream.codec_context

@@ -17,6 +17,7 @@ from vidgen_lab.viz.files import mp4_bytes, png_bytes
 
 CELL = 192  # a single picture is enlarged to about this many screen pixels
 PAGE = 640  # a whole grid is enlarged to at most this many
+STORED = 2  # a film is enlarged so many times in its file, as half-resolution colour needs; the page does the rest
 
 
 def show(samples: Any, title: str | None = None, *, alt: str | None = None, **options: Any) -> None:
@@ -66,15 +67,16 @@ def player(
 ) -> "Player":
     """Clips `(B, C, T, H, W)` in [-1, 1] playing side by side in a loop, embedded as H.264; in print a filmstrip.
 
-    Small clips are enlarged `scale` times, pixel by pixel: by default to about 192 pixels a clip, 640 in all.
+    Small clips are enlarged `scale` times, pixel by pixel: by default to about 192 pixels a clip, 640 in all. The
+    filmstrip of colour clips has 256 colours.
     """
     frames = frames_of(video, columns, clip=clip)
     scale = enlarge(video.shape[-2:], frames.shape[2], scale)
     strip = filmstrip(video, min(8, video.shape[2]), clip=clip)
     width = frames.shape[2] * scale
-    film = mp4_bytes(np.stack([_zoom(frame, scale) for frame in frames]), fps)
+    film = mp4_bytes(np.stack([_zoom(frame, min(scale, STORED)) for frame in frames]), fps)
     strip = _zoom(strip, enlarge(video.shape[-2:], strip.shape[1], None))
-    return Player(_counted(video, "clip"), require_alt(alt), title, width, png_bytes(strip), film)
+    return Player(_counted(video, "clip"), require_alt(alt), title, width, png_bytes(strip, colors=256), film)
 
 
 @dataclass(frozen=True, repr=False)
