@@ -14,7 +14,7 @@ from onnx import TensorProto
 from vidgen_lab import zoo
 from vidgen_lab.cli import main
 from vidgen_lab.core import ArgumentError
-from vidgen_lab.export import GRAPHS, OPSET, export, graphs, onnx_bytes
+from vidgen_lab.export import GRAPHS, OPSET, export, graphs, onnx_bytes, rounded
 
 SIZES = {"batch": 2, "frames": 7}  # not those that the graphs were traced with
 SHIPPED = [(name, preset) for name in GRAPHS for preset in zoo.entry(name).shipped]
@@ -67,6 +67,44 @@ def test_the_files_are_small_of_one_opset_and_say_nothing_of_the_machine_that_wr
     assert path.stat().st_size < 2.1 * numbers
     assert not any(word in path.read_bytes() for word in (b"pytorch", b"torch/", b".py", b"/lib/"))
     assert not any(node.metadata_props or node.doc_string for node in proto.graph.node)
+
+
+@pytest.mark.parametrize(("name", "files"), [("vqvae", 1.7e6), ("vgan", 2.1e6)])
+def test_eight_bits_halve_the_files_and_give_what_the_rounded_model_gives(tmp_path, name, files):
+    model = zoo.load_pretrained(name)
+    card = json.loads(export(model, tmp_path, zoo.shipped_hash(name), bits=8).read_text())
+    assert card["bits"] == 8
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.onnx")) < files
+    near = rounded(model)
+    for key, graph in graphs(near).items():
+        inputs = {port: each.draw(SIZES, torch.Generator().manual_seed(6)) for port, each in graph.inputs.items()}
+        with near.inference():
+            wanted = graph.call(*inputs.values())
+        wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+        given = run(tmp_path / card["graphs"][key]["file"], inputs)
+        for made, tensor in zip(given, wanted, strict=True):
+            np.testing.assert_allclose(made, tensor.numpy(), atol=1e-3, rtol=0)
+
+
+def test_rounding_moves_a_large_weight_by_at_most_half_a_step_of_its_channel_and_small_ones_not_at_all():
+    model = zoo.load_pretrained("vqvae")
+    moved = 0
+    for (name, before), after in zip(model.named_parameters(), rounded(model).parameters(), strict=True):
+        if before.dim() == 1 or before.numel() < 8192:
+            assert torch.equal(before, after), name
+            continue
+        moved += 1
+        steps = [
+            before.abs().amax([a for a in range(before.dim()) if a != axis], keepdim=True) / 127 for axis in (0, 1)
+        ]
+        within = [((before - after).abs() <= step / 2 + 1e-6).all() for step in steps]
+        assert any(within) and not torch.equal(before, after), name
+    assert moved > 10
+
+
+def test_other_bits_are_refused(tmp_path):
+    with pytest.raises(ArgumentError, match="bits=4: weights are stored in 16 bits, or rounded to 8"):
+        export(zoo.load_pretrained("gan"), tmp_path, "", bits=4)
 
 
 def test_a_graph_is_written_the_same_twice():

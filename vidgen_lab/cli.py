@@ -275,6 +275,7 @@ class ExportOptions:
     out: Path  # folder for the files
     checkpoint: Path | None = None  # finished run or weights file; None: the weights that ship with the package
     preset: str | None = None  # of the weights that ship, where there are several; None: the usual ones
+    bits: int = 16  # 8: large weights are rounded, for files of half the size
 
 
 def export_command(arguments: list[str]) -> None:
@@ -282,7 +283,7 @@ def export_command(arguments: list[str]) -> None:
     name, rest = _name(arguments, "export")
     options = _run(ExportOptions, rest, f"vidgen export {name}", f"{name} as ONNX. {ExportOptions.__doc__}")
     model = _load(name, options.checkpoint, options.preset)
-    card = export(model, options.out, _weights_hash(model, options.checkpoint))
+    card = export(model, options.out, _weights_hash(model, options.checkpoint), options.bits)
     for graph in json.loads(card.read_text())["graphs"].values():
         print(f"{options.out / graph['file']}: {', '.join(graph['inputs'])} to {', '.join(graph['outputs'])}.")
     print(f"{card} says what they take and give.")

@@ -11,7 +11,8 @@
 
 The name is that of a module in book/_extra/live, the content what a reader without JavaScript sees, and `:model:` the
 weights that the figure runs, NAME-PRESET as they ship. They are exported as ONNX while the pages are written, once for
-the same weights, and lie in live/models. A page without a live figure loads nothing of this.
+the same weights, and lie in live/models; large ones are rounded to 8 bits, so that they load in less than 6 MB together
+with what runs them. A page without a live figure loads nothing of this.
 """
 
 import hashlib
@@ -31,6 +32,7 @@ from vidgen_lab import export, zoo
 
 MODULES = Path(__file__).parent.parent / "_extra" / "live"
 SHIPPED = {f"{row.name}-{preset}": (row.name, preset) for row in zoo.list_models() for preset in row.shipped}
+SIXTEEN_BITS_UP_TO = 2_000_000  # bytes of the weights as they ship
 
 
 class live(nodes.General, nodes.Element):  # a node is named as its directive
@@ -107,14 +109,20 @@ def write_models(
         )
 
 
+def bits(model: str) -> int:
+    """In how many bits a figure gets the weights of a shipped model."""
+    return 16 if (zoo.FILES / f"{model}.safetensors").stat().st_size <= SIXTEEN_BITS_UP_TO else 8
+
+
 def exported(model: str, cache: Path) -> Path:
     """The folder of a shipped model's ONNX files. Its name is made of all that the files depend on."""
     weights = zoo.shipped_hash(*SHIPPED[model])
     code = sorted(Path(export.__file__).parent.glob("*.py"))
-    made_of = [weights, version("torch"), version("onnxscript"), *(path.read_text(encoding="utf-8") for path in code)]
+    made_of = [weights, str(bits(model)), version("torch"), version("onnxscript")]
+    made_of += [path.read_text(encoding="utf-8") for path in code]
     folder = cache / f"{model}-{hashlib.sha256('|'.join(made_of).encode()).hexdigest()[:16]}"
     if not (folder / f"{model}.json").is_file():  # the card is written last
-        export.export(zoo.load_pretrained(*SHIPPED[model]), folder, weights)
+        export.export(zoo.load_pretrained(*SHIPPED[model]), folder, weights, bits(model))
     return folder
 
 

@@ -1,4 +1,4 @@
-"""A graph as the content of an ONNX file: traced, stripped of where it was written, its weights in 16 bits."""
+"""A graph as the content of an ONNX file: traced, stripped of where it was written, its weights in few bits."""
 
 import logging
 import warnings
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from vidgen_lab.core import ArgumentError, Model
+from vidgen_lab.export.bits import shrink
 from vidgen_lab.export.graph import Graph
 
 OPSET = 20  # of ONNX
-HALF_FROM = 64  # numbers from which a float tensor is stored as fp16
 EXAMPLE = {"batch": 3, "frames": 5}  # sizes of the free axes while the graph is traced
 
 
@@ -28,8 +28,8 @@ class _Traced(nn.Module):
         return self.call(*inputs)
 
 
-def onnx_bytes(model: Model, graph: Graph) -> bytes:
-    """One graph as the content of an ONNX file. The same weights give the same bytes."""
+def onnx_bytes(model: Model, graph: Graph, bits: int = 16) -> bytes:
+    """One graph as the content of an ONNX file. The same weights give the same bytes. For `bits` see `export`."""
     try:
         from onnxscript import optimizer
     except ModuleNotFoundError as error:
@@ -55,7 +55,7 @@ def onnx_bytes(model: Model, graph: Graph) -> bytes:
         optimizer.remove_unused_nodes(program.model)
     proto = program.model_proto
     _strip(proto)
-    _halve(proto)
+    shrink(proto, bits)
     return proto.SerializeToString(deterministic=True)
 
 
@@ -84,20 +84,3 @@ def _strip(proto: Any) -> None:
     for part in (proto, graph, *graph.node, *graph.initializer, *graph.input, *graph.output, *proto.functions):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
-
-
-def _halve(proto: Any) -> None:
-    """Stores large float tensors as fp16, each with a cast back to float32 in front of its use."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    casts = []
-    for tensor in proto.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if tensor.data_type != TensorProto.FLOAT or values.size < HALF_FROM:
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype("float16"), f"{name}.half"))
-        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *proto.graph.node]
-    proto.graph.ClearField("node")
-    proto.graph.node.extend(nodes)
