@@ -21,7 +21,7 @@ OUT = Path(__file__).resolve().parent / "_static" / "gallery"
 COUNT = 8
 WALKS = ("gan", "dcgan")  # pictures: a walk through their noise
 TOKENIZERS = ("vqvae", "videogpt-tokenizer")  # held-out clips, and below them what the codes keep
-CLIPS = ("vgan", "tgan", "mocogan", "tganv2", "mocogan-ode", "mocogan-sde", "videogpt")
+CLIPS = ("vgan", "tgan", "mocogan", "tganv2", "mocogan-ode", "mocogan-sde", "videogpt", "fusion")
 FRAMES = 16
 
 
@@ -47,7 +47,7 @@ def rebuilt(name: str) -> Tensor:
 
 
 def drawn(name: str) -> Tensor:
-    """Eight clips of a model, `(8, 1, T, 32, 32)`, the first of its draws."""
+    """Eight clips of a model, `(8, C, T, 32, 32)`, the first of its draws."""
     model = load_pretrained(name)
     given = model.example_condition(COUNT, seeded()) if model.conditions else None
     return model.sample(COUNT, condition=given, generator=seeded())
@@ -69,7 +69,7 @@ def main() -> None:
         write_bytes(OUT / f"{name}.mp4", mp4_bytes(tiled(clips), fps=8))
         viz.save(clips[:1, :, :: max(1, clips.shape[2] // 8)], OUT / f"{name}.png")
     if set(CLIPS) <= set(made):
-        rows = torch.cat([made[name][:, :, :FRAMES] for name in CLIPS])
+        rows = torch.cat([made[name][:, :, :FRAMES].expand(-1, 3, -1, -1, -1) for name in CLIPS])
         write_bytes(OUT / "gallery.gif", gif_bytes(tiled(rows), fps=8))
 
 

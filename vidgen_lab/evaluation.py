@@ -23,7 +23,7 @@ from vidgen_lab.models.digits3d import HEADS
 
 FEWEST = 100
 CHUNK = 100  # clips drawn or read at a time
-GUIDANCE = 1.5  # with which a model that can be guided by captions is measured a second time
+GUIDANCE = 2.0  # with which a model that can be guided by captions is measured a second time
 
 
 def evaluate(model: Model, n: int | None = None, seed: int = 0) -> list[Measurement]:
