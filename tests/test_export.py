@@ -16,7 +16,7 @@ from vidgen_lab.cli import main
 from vidgen_lab.core import ArgumentError
 from vidgen_lab.export import GRAPHS, OPSET, export, graphs, onnx_bytes, rounded
 
-SIZES = {"batch": 2, "frames": 7}  # not those that the graphs were traced with
+SIZES = {"batch": 2, "frames": 7, "moments": 3, "past": 9}  # not those that the graphs were traced with
 SHIPPED = [(name, preset) for name in GRAPHS for preset in zoo.entry(name).shipped]
 
 
@@ -49,11 +49,17 @@ def test_every_graph_gives_what_the_model_gives_for_fresh_inputs_of_another_leng
         with model.inference():
             wanted = graph.call(*inputs.values())
         wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+        free = {axis for port in graph.inputs.values() for axis in port.shape if isinstance(axis, str)}
         given = run(out / card["graphs"][key]["file"], inputs)
         assert len(given) == len(graph.outputs)
         for made, tensor, port in zip(given, wanted, graph.outputs.values(), strict=True):
-            assert made.shape == tuple(SIZES.get(axis, axis) for axis in port.shape)
-            np.testing.assert_allclose(made, tensor.numpy(), atol=1e-3, rtol=0)
+            assert made.shape == tuple(tensor.shape)
+            sides = zip(port.shape, made.shape, strict=True)
+            assert all(side == SIZES[axis] if axis in free else axis in (side, "frames") for axis, side in sides)
+            if port.whole:  # codes: where two are as near, rounding decides
+                assert (made == tensor.numpy()).mean() > 0.99
+            else:
+                np.testing.assert_allclose(made, tensor.numpy(), atol=1e-3, rtol=0)
 
 
 def test_the_files_are_small_of_one_opset_and_say_nothing_of_the_machine_that_wrote_them(exported):
@@ -154,8 +160,8 @@ def test_steps_of_a_solver_over_the_exported_slope_are_the_models_own_clip(expor
 
 
 def test_a_model_without_graphs_is_refused_with_what_can_be_done():
-    with pytest.raises(ArgumentError, match="videogpt cannot be exported; these can: gan, .*: vidgen sample videogpt"):
-        graphs(zoo.create_model("videogpt"))
+    with pytest.raises(ArgumentError, match="vae cannot be exported; these can: gan, .*: vidgen sample vae"):
+        graphs(zoo.create_model("vae"))
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):

@@ -52,8 +52,8 @@ def shrink(proto: Any, bits: int) -> None:
         values, name = numpy_helper.to_array(tensor), tensor.name
         if tensor.data_type != TensorProto.FLOAT or values.size < HALF_FROM:
             continue
-        if bits == 8 and _large(values.shape):
-            whole, scale = eight_bits(values)
+        whole, scale = eight_bits(values) if bits == 8 and _large(values.shape) else (None, None)
+        if whole is not None and np.allclose(whole * scale, values, rtol=1e-5, atol=0):  # else made of small ones
             tensor.CopyFrom(numpy_helper.from_array(whole, f"{name}.whole"))
             scales.append(numpy_helper.from_array(scale, f"{name}.scale"))
             back.append(helper.make_node("Cast", [f"{name}.whole"], [f"{name}.wide"], to=TensorProto.FLOAT))

@@ -14,7 +14,7 @@ from vidgen_lab.export.bits import shrink
 from vidgen_lab.export.graph import Graph
 
 OPSET = 20  # of ONNX
-EXAMPLE = {"batch": 3, "frames": 5}  # sizes of the free axes while the graph is traced
+EXAMPLE = {"batch": 3, "frames": 5, "moments": 2, "past": 4}  # sizes of the free axes while the graph is traced
 
 
 class _Traced(nn.Module):
@@ -34,7 +34,7 @@ def onnx_bytes(model: Model, graph: Graph, bits: int = 16) -> bytes:
         from onnxscript import optimizer
     except ModuleNotFoundError as error:
         raise ArgumentError(f'vidgen export needs {error.name}: pip install "vidgen-lab[export]"') from error
-    axes = {name: torch.export.Dim(name, min=1, max=4096) for name in EXAMPLE}
+    axes = {name: torch.export.Dim(name, min=int(name != "past"), max=4096) for name in EXAMPLE}
     free = tuple(
         {place: axes[axis] for place, axis in enumerate(port.shape) if isinstance(axis, str)}
         for port in graph.inputs.values()
@@ -55,6 +55,7 @@ def onnx_bytes(model: Model, graph: Graph, bits: int = 16) -> bytes:
         optimizer.remove_unused_nodes(program.model)
     proto = program.model_proto
     _strip(proto)
+    _drop_zero_biases(proto)
     shrink(proto, bits)
     return proto.SerializeToString(deterministic=True)
 
@@ -84,3 +85,18 @@ def _strip(proto: Any) -> None:
     for part in (proto, graph, *graph.node, *graph.initializer, *graph.input, *graph.output, *proto.functions):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
+
+
+def _drop_zero_biases(proto: Any) -> None:
+    """Takes away the zeros that the exporter writes where a convolution has no bias: in 3-D their shape is wrong."""
+    from onnx import numpy_helper
+
+    graph = proto.graph
+    zeros = {each.name for each in graph.initializer if not numpy_helper.to_array(each).any()}
+    for node in graph.node:
+        if node.op_type == "Conv" and len(node.input) == 3 and node.input[2] in zeros:
+            del node.input[2]
+    used = {name for node in graph.node for name in node.input}
+    for place in reversed(range(len(graph.initializer))):
+        if graph.initializer[place].name not in used:
+            del graph.initializer[place]

@@ -25,7 +25,7 @@ The digits' presets see black as 0 (`background`) and train without dropout.
 Chapter: book/video/videogpt.md. Lab: notebooks/07_videogpt.ipynb.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import log2, prod
 from typing import Any, NamedTuple
@@ -444,27 +444,41 @@ class Steps:
     def __init__(
         self, prior: Prior, codebook: Tensor, batch: int, labels: Tensor | None = None, given: Given | None = None
     ) -> None:
-        self.prior = prior
         self.read = prior.embed(codebook)  # (K, D): what each code says to the place after it
         self.places = prior.places(given).unbind(1)
         caches, self.condition = prior.caches(batch, len(self.places)), prior.condition(labels, given)
-        self.layers = list(zip(prior.blocks, prior.remember(given), caches, strict=True))
-        norms = [module for module in prior.modules() if isinstance(module, Norm)]
-        self.norms = {norm: told(norm, self.condition) for norm in norms}
+        self.step = Step(prior, self.condition, prior.remember(given), caches)
         self.start, self.written = prior.start.expand(batch, -1), 0
 
     def __call__(self, last: Tensor | None) -> Tensor:
-        x = (self.start if last is None else self.read[last]) + self.places[self.written]  # (B, D)
+        x = (self.start if last is None else self.read[last]) + self.places[self.written]
+        self.written += 1
+        return self.step(x)
+
+
+class Step:
+    """All blocks at the next place, `(B, D)`, to its logits `(B, K)`; `caches` keep what later places look at.
+
+    `condition`, `pairs`: of `Prior.condition` and `Prior.remember`.
+    """
+
+    def __init__(
+        self, prior: Prior, condition: Tensor | None, pairs: Sequence[Tensor | None], caches: Sequence[Cache]
+    ) -> None:
+        self.prior = prior
+        self.layers = list(zip(prior.blocks, pairs, caches, strict=True))
+        self.norms = {norm: told(norm, condition) for norm in prior.modules() if isinstance(norm, Norm)}
+
+    def __call__(self, x: Tensor) -> Tensor:
         for block, pair, cache in self.layers:
             attention = block.attention
             projected = attention.project(self.norms[block.norm_attention](x))
-            projected = projected.view(len(x), 3, attention.heads, 1, -1).transpose(0, 1)
+            projected = projected.unflatten(1, (3, attention.heads, 1, -1)).transpose(0, 1)
             x = x + attention.out(look(projected[0], cache.extend(projected[1:])))
             if pair is not None:
-                query = block.cross.query(self.norms[block.norm_cross](x)).view(len(x), block.cross.heads, 1, -1)
+                query = block.cross.query(self.norms[block.norm_cross](x)).unflatten(1, (block.cross.heads, 1, -1))
                 x = x + block.cross.out(look(query, pair))
             x = x + block.mlp(self.norms[block.norm_mlp](x))
-        self.written += 1
         return self.prior.head(self.norms[self.prior.norm](x))
 
 
