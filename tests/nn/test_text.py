@@ -82,6 +82,49 @@ def test_a_word_is_read_with_all_others_and_with_its_place():
     assert not torch.allclose(words[0, 2], words[2, 2], atol=1e-2)
 
 
+def test_near_words_lose_two_to_the_minus_head_of_their_score_for_each_word_between():
+    ids = tokenize(["a red 3 moves left, fast", "a blue 7"], WORDS, 8)
+    near = TextEncoder(len(WORDS), 8, dim=12, heads=2, layers=1, near=True).eval()
+    attention, looks = near.blocks[0].attention, []
+    with torch.no_grad():  # all words alike: a score is what its distance takes
+        attention.project.weight[:24].zero_()
+        attention.project.bias[:24].zero_()
+    attention.register_forward_hook(lambda module, given, out: looks.append((given, out)))
+    near(ids)
+    (x, _, mask), _ = looks[0]
+    weights = torch.softmax(mask, dim=-1)  # (B, heads, N, N)
+    distance = (torch.arange(6)[:, None] - torch.arange(6)).abs()
+    for head in (0, 1):
+        expected = torch.exp(-distance / 2**head)
+        assert torch.allclose(weights[0, head], expected / expected.sum(1, keepdim=True), atol=1e-6)
+        short = expected[:3, :3] / expected[:3, :3].sum(1, keepdim=True)
+        assert torch.allclose(weights[1, head, :3, :3], short, atol=1e-6) and not weights[1, head, :, 3:].any()
+    value = torch.nn.functional.linear(x, attention.project.weight[24:], attention.project.bias[24:])
+    heads = value.unflatten(2, (2, 6)).movedim(2, 1)
+    seen = attention.out((weights @ heads).movedim(1, 2).flatten(2))
+    assert torch.allclose(looks[0][1], seen, atol=1e-5)
+
+
+def test_an_untrained_encoder_that_looks_near_knows_whose_word_it_is():
+    words = caption_words(digits=2)
+    captions = [f"a {color} 3 moves left, fast and a blue 7 moves up, slowly" for color in ("red", "green")]
+    ids, share = tokenize(captions, words, 16), {}
+    for near in (True, False):
+        torch.manual_seed(0)
+        red, green = TextEncoder(len(words), 16, 48, 4, 1, near=near)(ids)
+        own, other = (red - green)[4].norm(), (red - green)[11].norm()  # "left" of that 3, "up" of the other digit
+        share[near] = (own / other).item()
+    assert share[True] > 3 and 0.7 < share[False] < 1.5
+
+
+def test_reading_near_words_changes_no_parameter_and_no_padding():
+    near, far = (TextEncoder(len(WORDS), 8, 12, 2, 2, near=near).eval() for near in (True, False))
+    near.load_state_dict(far.state_dict())
+    ids = tokenize(["a red 3 moves left, fast", "a blue 7"], WORDS, 8)
+    assert torch.allclose(near(ids)[1, :3], near(ids[1:, :3])[0], atol=1e-5)
+    assert not torch.allclose(near(ids), far(ids), atol=1e-3)
+
+
 def test_a_masked_mean_is_the_mean_of_what_is_there():
     x, mask = torch.randn(2, 4, 3, generator=rng()), torch.tensor([[1, 0, 1, 0], [0, 0, 0, 1]]).bool()
     assert torch.allclose(masked_mean(x, mask), torch.stack([(x[0, 0] + x[0, 2]) / 2, x[1, 3]]), atol=1e-6)

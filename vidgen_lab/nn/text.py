@@ -73,10 +73,13 @@ class TextEncoder(nn.Module):
         num_words: size of the vocabulary.
         longest: words that a caption may have.
         dim, heads, layers: of the transformer.
+        near: whether a word looks most at those next to it: head h takes 2^-h, h = 0, 1, ..., for each word of distance
+            from its scores [press2022alibi]. So from the first step on a word knows whose it is.
     """
 
-    def __init__(self, num_words: int, longest: int, dim: int, heads: int, layers: int) -> None:
+    def __init__(self, num_words: int, longest: int, dim: int, heads: int, layers: int, near: bool = False) -> None:
         super().__init__()
+        self.heads, self.near = heads, near
         self.embedding = nn.Embedding(num_words + 1, dim, padding_idx=0)
         self.positions = nn.Parameter(INIT_STD * torch.randn(longest, dim))
         self.blocks = nn.ModuleList(Block(dim, heads, causal=False) for _ in range(layers))
@@ -86,8 +89,14 @@ class TextEncoder(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         x, words = self.embedding(ids) + self.positions[: ids.shape[1]], ids > 0
         own = self.norm_own(x)  # a word by itself: beside large steps of the blocks it would be lost
+        mask = words[:, None, None]  # (B, 1, 1, N): no place looks at padding
+        if self.near:
+            places = torch.arange(ids.shape[1], device=ids.device)
+            slopes = 0.5 ** torch.arange(self.heads, device=ids.device)
+            far = slopes[:, None, None] * (places[:, None] - places).abs()  # (heads, N, N)
+            mask = (-far).masked_fill(~mask, -torch.inf)  # eq. (fusion-near)
         for block in self.blocks:
-            x = block(x, mask=words[:, None, None])  # (B, 1, 1, N): no place looks at padding
+            x = block(x, mask=mask)
         return own + self.norm(x)
 
 

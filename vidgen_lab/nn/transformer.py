@@ -38,8 +38,13 @@ class Cache:
 def attend(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, causal: bool = False
 ) -> Tensor:
-    """torch's attention; a CPU computes it in 32 bits, since its backward pass in 16 takes three times as long."""
+    """torch's attention; a CPU computes it in 32 bits, since its backward pass in 16 takes three times as long.
+
+    `mask`: a bool, True where a place may look, or numbers that are added to the scores.
+    """
     if query.dtype != torch.bfloat16 or query.device.type != "cpu":
+        if mask is not None and mask.dtype != torch.bool:
+            mask = mask.to(query.dtype)
         return scaled_dot_product_attention(query, key, value, mask, dropout, causal)
     with full_precision(query):
         seen = scaled_dot_product_attention(query.float(), key.float(), value.float(), mask, dropout, causal)
@@ -61,7 +66,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, cache: Cache | None = None, mask: Tensor | None = None) -> Tensor:
-        """`mask`: True where a place may look, a bool that broadcasts to (B, heads, L, places); None: as above."""
+        """`mask`: as `attend` takes it, broadcasts to (B, heads, L, places); None: as above."""
         projected = rearrange(self.project(x), "b l (three h d) -> three b h l d", three=3, h=self.heads)
         query, pair = projected[0], projected[1:]
         key, value = pair if cache is None else cache.extend(pair)
