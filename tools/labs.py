@@ -86,12 +86,16 @@ setup = vidgen_lab.setup()  # preset and device; VIDGEN_PRESET=ci overrides"""
 
 
 def cost(lab: Lab, preset: str, root: Path = ROOT) -> str:
-    """Minutes and memory of the lab at a preset, from its manifest, as two cells of the card's table."""
+    """Minutes and memory of the lab at a preset, from its manifest, as two cells of the card's table.
+
+    On a CPU the minutes are those that its one thread worked, for the machine may have had other work too.
+    """
     path = lab.manifest(preset, root)
     if not path.exists():
         return "not measured yet | not measured yet"
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    minutes = max(0.5, round(manifest["wall_seconds"] / 30) / 2)
+    seconds = manifest["cpu_seconds" if manifest["device"].endswith("CPU") else "wall_seconds"]
+    minutes = max(0.5, round(seconds / 30) / 2)
     return f"{minutes:g} | {manifest['peak_memory_mb'] / 1000:.1f} GB"
 
 

@@ -160,5 +160,8 @@ def test_refreshing_twice_changes_nothing_and_keeps_the_outputs(tmp_path):
 def test_the_card_states_what_was_measured_and_admits_what_was_not(tmp_path):
     lab = small_root(tmp_path)
     assert "| `ci` | one CPU thread | not measured yet | not measured yet |" in labs.card_source(lab, tmp_path)
-    labs.write_json({"wall_seconds": 91.0, "peak_memory_mb": 812}, lab.manifest("ci", tmp_path))
-    assert "| `ci` | one CPU thread | 1.5 | 0.8 GB |" in labs.card_source(lab, tmp_path)
+    measured = {"cpu_seconds": 91.0, "wall_seconds": 400.0, "peak_memory_mb": 812}
+    labs.write_json({**measured, "device": "x86_64 CPU"}, lab.manifest("ci", tmp_path))
+    labs.write_json({**measured, "device": "some GPU"}, lab.manifest("gpu", tmp_path))
+    card = labs.card_source(lab, tmp_path)
+    assert "| `ci` | one CPU thread | 1.5 | 0.8 GB |" in card and "| `gpu` | one 16 GB GPU | 6.5 | 0.8 GB |" in card
