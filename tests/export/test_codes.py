@@ -73,6 +73,47 @@ def test_codes_written_one_by_one_over_exported_steps_are_those_that_videogpt_wr
         np.testing.assert_allclose(video, model.tokenizer.decode(wanted.view(1, 4, 8, 8)).numpy(), atol=1e-3)
 
 
+@pytest.mark.parametrize("told", ["caption", "image", "both", "nothing"])
+def test_codes_written_one_by_one_over_exported_steps_are_those_that_fusion_writes(files, told):
+    """A modality that is dropped is hidden in the graph, and left out beside it."""
+    model = zoo.load_pretrained("fusion")
+    data = MovingDigits("test", color=True).__getitems__([3])
+    words, image = data["caption"], data["video"][:, :, 0]
+    condition = {"caption": words, "image": image}
+    condition = {name: condition[name] for name in ("caption", "image") if told in (name, "both")}
+    with model.inference():
+        video = model.sample(1, condition=condition, temperature=0, keep_given=False)
+    ids = torch.zeros(1, model.config.longest, dtype=torch.long)
+    ids[:, : len(model._read(words)[0])] = model._read(words)
+    frames = torch.zeros(1, 3, 4, 32, 32)
+    frames[:, :, 0] = image
+    inputs = {
+        "ids": ids,
+        "caption": torch.tensor([int("caption" in condition)]),
+        "frames": frames,
+        "given": torch.tensor([[int("image" in condition), 0, 0, 0]]),
+    }
+    codes, _ = likeliest(files("fusion"), inputs, model.tokenizer.num_codes)
+    (drawn,) = run(files("fusion")["decoder"], {"codes": torch.tensor(codes).view(1, *model.tokenizer.code_shape)})
+    np.testing.assert_allclose(drawn, video.numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize("way", ["cross", "film", "concat", "prefix"])
+def test_each_way_of_fusion_but_a_prefix_can_be_exported(way):
+    """At the sizes of preset ci; a graph gives as many tensors as it names."""
+    model = zoo.create_model("fusion", "ci", fusion=way, tokenizer=zoo.create_model("fusion-tokenizer", "ci"))
+    if way == "prefix":
+        with pytest.raises(ArgumentError, match='in all ways but "prefix"'):
+            graphs(model)
+        return
+    sizes = {"batch": 2, "past": 3}
+    for graph in (graphs(model)[name] for name in ("tell", "step")):
+        with model.inference():
+            made = graph.call(*(port.draw(sizes) for port in graph.inputs.values()))
+        shapes = [tuple(sizes.get(axis, axis) for axis in port.shape) for port in graph.outputs.values()]
+        assert [tuple(tensor.shape) for tensor in made] == shapes
+
+
 def test_a_videogpt_that_is_never_asked_for_labels_is_refused():
     tokenizer = zoo.create_model("videogpt-tokenizer", "ci")
     with pytest.raises(ArgumentError, match="knows VideoGPTs with labels that go on from given frames"):

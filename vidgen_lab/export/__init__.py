@@ -15,7 +15,7 @@ from vidgen_lab.core import ArgumentError, Model
 from vidgen_lab.core.weights import write_atomically
 from vidgen_lab.export.bits import rounded
 from vidgen_lab.export.clips import mocogan, mocogan_ode, vgan
-from vidgen_lab.export.codes import videogpt
+from vidgen_lab.export.codes import fusion, videogpt
 from vidgen_lab.export.files import OPSET, onnx_bytes
 from vidgen_lab.export.graph import Graph, Port
 from vidgen_lab.export.images import dcgan, gan, vqvae
@@ -30,6 +30,7 @@ GRAPHS: dict[str, Callable[[Any], dict[str, Graph]]] = {
     "mocogan": mocogan,
     "mocogan-ode": mocogan_ode,
     "videogpt": videogpt,
+    "fusion": fusion,
 }
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vidgen_lab.core import ArgumentError
 from vidgen_lab.export.graph import Graph, Port, picture
+from vidgen_lab.models.fusion import Asked, Told
 from vidgen_lab.models.videogpt import Step
 
 
@@ -101,6 +102,47 @@ def videogpt(model: Any) -> dict[str, Graph]:
         "labels": Port(("batch", config.values - config.prefix_pooled), 0.0, 1.0),
         "frames": picture(sizes.channels, config.prefix_frames, sizes.size, sizes.size),
         "count": Port(("batch",), 0, config.prefix_frames, whole=True),
+    }
+    return {
+        "tell": Graph(tell, asked, {"places": Port((length, "batch", dim)), **told}),
+        "step": Graph(step, {**_written(tokenizer, layers, dim), **told}, _drawn(tokenizer, layers, dim)),
+        **_tokenizer(tokenizer),
+    }
+
+
+def fusion(model: Any) -> dict[str, Graph]:
+    """`tell` takes the words of captions, of some frames those that are given, and whether each caption is told."""
+    config, decoder, tokenizer = model.config, model.decoder, model.tokenizer
+    if config.fusion == "prefix" or not config.prefix_frames:
+        raise ArgumentError('vidgen export knows fusion models that take frames, in all ways but "prefix".')
+    dim, heads, layers, width = config.dim, config.heads, config.layers, config.condition_dim
+    length, sizes, codebook = prod(tokenizer.code_shape), tokenizer.config, tokenizer.codebook.codebook
+    crossed = config.fusion in ("cross", "both")
+
+    def tell(ids: Tensor, caption: Tensor, frames: Tensor, given: Tensor) -> tuple[Tensor, ...]:
+        asked = Asked(ids, (ids > 0) & (caption[:, None] > 0), frames, given > 0)
+        memory, seen, patches = model.fuse(asked)
+        told = decoder.tell(memory, seen, patches)
+        pairs = (torch.stack(told.pairs).movedim(2, 0),) if crossed else ()
+        return told.places.transpose(0, 1), told.mean, seen.long(), *pairs
+
+    def step(
+        code: Tensor, past: Tensor, place: Tensor, mean: Tensor, seen: Tensor, *pairs: Tensor
+    ) -> tuple[Tensor, ...]:
+        caches = Past.unpack(past, heads)
+        each = list(pairs[0].movedim(0, 2).unbind(0)) if crossed else [None] * layers
+        told = Told(place.unsqueeze(1), seen[:, None, None] > 0, mean, each, place.unsqueeze(1))
+        return decoder.advance(caches, _entering(decoder, codebook, code), place, told), Past.pack(caches)
+
+    memory = 2 + config.longest + prod(tokenizer.code_shape[1:])
+    told = {"mean": Port(("batch", width)), "seen": Port(("batch", memory), 0, 1, whole=True)}
+    if crossed:
+        told["pairs"] = Port(("batch", layers, 2, heads, memory, dim // heads))
+    asked = {
+        "ids": Port(("batch", config.longest), 0, len(config.vocabulary), whole=True),
+        "caption": Port(("batch",), 0, 1, whole=True),
+        "frames": picture(sizes.channels, config.prefix_frames, sizes.size, sizes.size),
+        "given": Port(("batch", config.prefix_frames), 0, 1, whole=True),
     }
     return {
         "tell": Graph(tell, asked, {"places": Port((length, "batch", dim)), **told}),
