@@ -209,6 +209,7 @@ ENTRIES = {
             "clips to codes and back, a moment of a few frames at a time",
             "video/fusion",
             "vandenoord2017vqvae",
+            ("cpu",),
         ),
         Entry(
             "fusion",
