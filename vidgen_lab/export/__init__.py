@@ -14,7 +14,7 @@ from typing import Any
 from vidgen_lab.core import ArgumentError, Model
 from vidgen_lab.core.weights import write_atomically
 from vidgen_lab.export.bits import rounded
-from vidgen_lab.export.clips import mocogan, mocogan_ode, vgan
+from vidgen_lab.export.clips import mocogan, mocogan_ode, mocogan_sde, vgan
 from vidgen_lab.export.codes import fusion, videogpt
 from vidgen_lab.export.files import OPSET, onnx_bytes
 from vidgen_lab.export.graph import Graph, Port
@@ -29,6 +29,7 @@ GRAPHS: dict[str, Callable[[Any], dict[str, Graph]]] = {
     "vgan": vgan,
     "mocogan": mocogan,
     "mocogan-ode": mocogan_ode,
+    "mocogan-sde": mocogan_sde,
     "videogpt": videogpt,
     "fusion": fusion,
 }

@@ -83,3 +83,26 @@ def mocogan_ode(model: Any) -> dict[str, Graph]:
         "slope": Graph(slope, {"state": state}, {"slope": state}),
         "frames": _mocogan_frames(model),
     }
+
+
+def mocogan_sde(model: Any) -> dict[str, Graph]:
+    """The start of a path, a frame's steps along it, and frames of the states that it passes. Who runs it draws the
+    noise, so one start has as many futures as noise is drawn for."""
+    _no_categories(model)
+    config, labels, path = model.config, model.config.motion_labels, model.generator.motion
+    width, steps = config.motion_dim, path.noise_steps([1.0])
+    state = Port(("batch", width))
+
+    def start(noise: Tensor, *given: Tensor) -> Tensor:
+        nothing = noise.new_empty(noise.shape[0], 0, width)
+        return model.generator.path(noise, [0.0], nothing, dict(zip(labels, given, strict=True)))[:, 0]
+
+    def frame(states: Tensor, noise: Tensor) -> Tensor:
+        return path.walk(states, [1.0], config.noise * noise)[:, 0]
+
+    inputs = {"noise": Port(("batch", config.start_dim or width)), **label_ports(labels)}
+    return {
+        "start": Graph(start, inputs, {"state": state}),
+        "frame": Graph(frame, {"state": state, "noise": Port(("batch", steps, width))}, {"next": state}),
+        "frames": _mocogan_frames(model),
+    }
