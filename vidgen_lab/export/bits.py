@@ -58,7 +58,7 @@ def shrink(proto: Any, bits: int) -> None:
             scales.append(numpy_helper.from_array(scale, f"{name}.scale"))
             back.append(helper.make_node("Cast", [f"{name}.whole"], [f"{name}.wide"], to=TensorProto.FLOAT))
             back.append(helper.make_node("Mul", [f"{name}.wide", f"{name}.scale"], [name]))
-        else:
+        elif values.ndim > 1 or (values.astype("float16") == values).all():  # a vector that would change stays
             tensor.CopyFrom(numpy_helper.from_array(values.astype("float16"), f"{name}.half"))
             back.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
     proto.graph.initializer.extend(scales)

@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from vidgen_lab.export.graph import Graph, Port, label, picture
+from vidgen_lab.export.search import search
 
 
 def gan(model: Any) -> dict[str, Graph]:
@@ -19,7 +20,11 @@ def dcgan(model: Any) -> dict[str, Graph]:
     inputs = {"latent": Port(("batch", config.latent_dim), **low)}
     if config.classes:
         inputs["digit"] = label(config.classes)
-    return {"generator": Graph(model.generator, inputs, {"image": picture(config.channels, config.size, config.size)})}
+    outputs = {"image": picture(config.channels, config.size, config.size)}
+    found = {"generator": Graph(model.generator, inputs, outputs)}
+    if not config.classes and (config.halve, config.double) == ("stride", "transposed"):
+        found["search"] = search(model)
+    return found
 
 
 def vqvae(model: Any) -> dict[str, Graph]:
