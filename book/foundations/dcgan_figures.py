@@ -300,6 +300,8 @@ def inpainting() -> dict[str, Any]:
     batch = real_digits(n=40)
     images, labels = batch["image"][:24], batch["digit"][:24]
     numbers: dict[str, Any] = {"inpainting_images": len(images)}
+    sheet = viz.to_uint8(torch.cat(list(images[:8]), dim=2))[0]  # (32, 256): the live figure reads it
+    write_bytes(OUT / "held-out.png", png_bytes(sheet[..., None].repeat(3, 2)))
     rows, curves = [images[:8]], {}
     for kind in MASKS:
         known = mask(kind, 32, rng(1))

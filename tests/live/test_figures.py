@@ -1,117 +1,151 @@
-"""Live figures in headless Chromium, with no network but the site: they load on the first touch, and compute as torch.
+"""Live figures in headless Chromium: they load on the first touch, compute as torch, and say why where they cannot.
 
-Times are those of the page's own thread on the processor, so that a busy machine does not count. Where no Chromium is
-found these tests are skipped, and the summary says so. With VIDGEN_REQUIRE_CHROMIUM=1 they fail.
+Where no Chromium is found these tests are skipped, and the summary says so. With VIDGEN_REQUIRE_CHROMIUM=1 they fail.
 """
 
+import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Page
+from torch.nn.functional import softplus
 
 from vidgen_lab import viz, zoo
 from vidgen_lab.core import Draw
-from vidgen_lab.data import Ring
+from vidgen_lab.data import Digits, Ring
+from vidgen_lab.export import rounded
 from vidgen_lab.losses import ADVERSARIAL
+from vidgen_lab.models.inpainting import composite, importance, mask
 
 HTML = Path(__file__).resolve().parents[2] / "_build/html"
-PATIENCE = 120_000  # milliseconds; a busy machine is slow
 GAMES = [game for game in ADVERSARIAL if game != "wasserstein"]  # it needs a penalty that the page does not have
-
-
-class Visit:
-    """A page with a live figure, in a context of its own; only the site can be reached."""
-
-    def __init__(self, browser, site: str, name: str, **settings: object) -> None:
-        self.context = browser.new_context(**settings)
-        self.context.route(lambda url: not url.startswith(site), lambda route: route.abort())
-        self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(PATIENCE)
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", self._hear)
-        self.page.goto(f"{site}/{name}.html", wait_until="load")
-        self.figure = self.page.locator("figure.live")
-        self.site = site
-        self.session = self.context.new_cdp_session(self.page)
-        self.session.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-    def _hear(self, message) -> None:
-        if (
-            message.type in ("error", "warning") and "willReadFrequently" not in message.text
-        ):  # that is the test's doing
-            self.complaints.append(message.text)
-
-    def seconds(self) -> float:
-        """Time that the page's thread has spent on the processor."""
-        metrics = self.session.send("Performance.getMetrics")["metrics"]
-        return next(each["value"] for each in metrics if each["name"] == "TaskDuration")
-
-    def press(self) -> None:
-        """The button by keyboard, until the first picture is there."""
-        self.complaints.clear()  # what the theme says while the page loads is not ours
-        self.figure.locator(".live-start").press("Enter")
-        self.figure.locator(".live-stage canvas").first.wait_for(state="visible")
-
-    def loaded(self, part: str) -> list[str]:
-        return [url for url in self.requests if part in url]
+FIGURES = {  # and the page of each
+    "ring": "book/foundations/gan",
+    "walk": "book/foundations/dcgan",
+    "fill": "book/foundations/dcgan",
+    "codes": "book/foundations/vqvae",
+    "streams": "book/video/conv3d",
+    "swap": "book/video/temporal",
+    "flight": "book/video/continuous",
+}
+MODELS = {
+    "walk": ("dcgan-cpu", "generator"),
+    "fill": ("dcgan-cpu", "search"),
+    "codes": ("vqvae-cpu", "decoder"),
+    "streams": ("vgan-cpu", "generator"),
+    "swap": ("mocogan-cpu", "frames"),
+    "flight": ("mocogan-ode-cpu", "slope"),
+}
 
 
 @pytest.fixture(scope="module")
-def ring(chromium, site):
-    visit = Visit(chromium, site, "book/foundations/gan", reduced_motion="reduce")
-    yield visit
-    visit.context.close()
+def figure(visit):
+    """A figure before its button is pressed, or as the test before left it."""
+    return lambda demo: visit(FIGURES[demo], demo)
 
 
 @pytest.fixture(scope="module")
-def walk(chromium, site):
-    visit = Visit(chromium, site, "book/foundations/dcgan")
-    yield visit
-    visit.context.close()
+def opened(figure):
+    """A figure that runs."""
+
+    def get(demo: str):
+        seen = figure(demo)
+        if seen.figure.locator(".live-start").count():
+            seen.press()
+        return seen
+
+    return get
 
 
-def pixels(page: Page, canvas: str) -> np.ndarray:
-    """Red, green and blue of a canvas."""
-    flat, height, width = page.evaluate(
-        """(name) => {
-            const canvas = document.querySelector(name);
-            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-            return [Array.from(data), canvas.height, canvas.width];
-        }""",
-        canvas,
-    )
-    return np.array(flat, dtype=np.int64).reshape(height, width, 4)[..., :3]
+@pytest.fixture(scope="module")
+def ring(opened):
+    return opened("ring")
 
 
-def stage(page: Page, expression: str):
-    """A value of the running figure, as JSON; typed arrays become lists."""
-    return page.evaluate(
-        f"""() => {{
-            const stage = document.querySelector(".live-stage");
-            return JSON.parse(JSON.stringify({expression}, (_, x) => (ArrayBuffer.isView(x) ? Array.from(x) : x)));
-        }}"""
-    )
+def near(shown: np.ndarray, wanted: torch.Tensor) -> bool:
+    """Whether pixels are those of floats in [-1, 1], within 2 of 255."""
+    return np.abs(shown - viz.to_uint8(wanted).astype(int)[..., None]).max() <= 2
 
 
-def act(visit: Visit, action) -> float:
-    """Does something that draws anew, waits for the picture, and says how long the page's thread took."""
-    before, begun = stage(visit.page, "stage.drawn"), visit.seconds()
-    action()
-    visit.page.wait_for_function("(n) => document.querySelector('.live-stage').drawn > n", arg=before)
-    return visit.seconds() - begun
+def sent(url: str) -> int:
+    """Bytes of a file of the site."""
+    return (HTML / url.strip("/")).stat().st_size
 
 
-def test_a_page_loads_nothing_for_its_live_figure_but_the_button_and_without_one_not_even_that(ring, site):
-    assert [url.removeprefix(site) for url in ring.loaded("/live/")] == ["/live/start.js"]
-    assert not ring.loaded("/onnxruntime/")
-    ring.page.wait_for_selector("figure.live video")  # the film that is there anyway
-    without = (HTML / "book/intro.html").read_text()
+@pytest.mark.parametrize("demo", FIGURES)
+def test_a_page_loads_nothing_for_a_live_figure_but_its_button(figure, demo):
+    seen = figure(demo)
+    assert seen.asked("/live/", "/onnxruntime/") == ["/live/start.js"]
+    assert seen.figure.locator(".live-still :is(img, video)").first.is_visible()
+    assert not seen.left()
+
+
+def test_a_page_without_a_live_figure_has_nothing_of_them():
+    without = (HTML / "book/appendix/glossary.html").read_text()
     assert "/live/" not in without and "onnxruntime" not in without
+
+
+@pytest.mark.parametrize("demo", MODELS)
+def test_a_model_that_cannot_run_says_why_and_leaves_the_picture(figure, demo):
+    seen, (model, graph) = figure(demo), MODELS[demo]
+    page, start, note = seen.page, seen.figure.locator(".live-start"), seen.figure.locator(".live-note")
+    still = seen.figure.locator(".live-still :is(img, video)").first
+
+    def refused(words: str) -> None:
+        start.press("Enter")
+        note.filter(has_text=words).wait_for()
+        assert still.is_visible() and start.is_enabled() and not seen.figure.locator("canvas").count()
+
+    page.evaluate("() => { window.validate = WebAssembly.validate; WebAssembly.validate = () => false; }")
+    refused("lacks WebAssembly with vector instructions")
+    page.evaluate("() => { WebAssembly.validate = window.validate; }")
+    for pattern, answer, words in (
+        (f"**/{model}-{graph}.onnx", {"status": 404}, f"{model}-{graph}.onnx is missing from this site"),
+        (f"**/{model}-{graph}.onnx", {"body": b"not a model"}, f"{model}-{graph}.onnx is damaged: its SHA-256 is not"),
+        (
+            f"**/{model}.json",
+            {"json": {"weights_sha256": "0" * 64, "graphs": {}}},
+            "not those that this page was built",
+        ),
+    ):
+        page.route(pattern, lambda route, request, answer=answer: route.fulfill(**answer))
+        refused(words)
+        page.unroute(pattern)
+
+
+@pytest.mark.parametrize("demo", FIGURES)
+def test_a_page_opened_from_a_file_says_that_it_needs_a_server_and_leaves_the_picture(chromium, demo):
+    page = chromium.new_page()
+    page.goto((HTML / f"{FIGURES[demo]}.html").as_uri(), wait_until="domcontentloaded")
+    figure = page.locator(f"figure.live[data-demo={demo}]")
+    figure.locator(".live-start").press("Enter")
+    figure.locator(".live-note").filter(has_text="Live figures need a server").wait_for()
+    assert figure.locator(".live-still :is(img, video)").first.is_visible() and not figure.locator("canvas").count()
+    page.close()
+
+
+@pytest.mark.parametrize("demo", FIGURES)
+def test_a_figure_is_there_soon_after_the_first_touch_loads_less_than_6_mb_and_complains_of_nothing(figure, demo):
+    """1.5 seconds of the page's thread."""
+    seen = figure(demo)
+    begun = seen.seconds()
+    seen.press()
+    assert seen.seconds() - begun < 1.5
+    assert seen.figure.locator(".live-still").is_hidden()
+    asked = seen.asked("/live/", "/onnxruntime/")
+    assert any(url.endswith(".onnx") for url in asked) == (demo in MODELS)
+    assert sum(map(sent, asked)) < 6e6
+    assert not seen.complaints and not seen.left()
+
+
+@pytest.mark.parametrize("demo", FIGURES)
+def test_an_open_figure_has_no_serious_barrier(opened, demo):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    seen = opened(demo)
+    found = axe.Axe().run(seen.page, context=seen.selector).response["violations"]
+    assert not [each["id"] for each in found if each["impact"] in ("serious", "critical")]
 
 
 @pytest.mark.parametrize("game", GAMES)
@@ -162,15 +196,13 @@ def test_a_gan_in_the_page_learns_as_the_package_does(ring, game):
 
 def test_the_ring_trains_by_keyboard_and_waits_for_a_reader_who_wants_less_motion(ring):
     page, figure = ring.page, ring.figure
-    ring.press()
-    assert figure.locator("video").is_hidden()
     state = figure.locator(".live-state")
     page.wait_for_timeout(300)
     assert state.text_content().startswith("Step 0.")
-    before = pixels(page, ".live-stage canvas")
+    before = ring.pixels()
     figure.get_by_role("button", name="One step").press("Space")
     assert state.text_content().startswith("Step 1.")
-    after = pixels(page, ".live-stage canvas")
+    after = ring.pixels()
     assert len(np.unique(after.reshape(-1, 3), axis=0)) > 50  # a landscape, points and crosses
     assert (before != after).any()
 
@@ -208,121 +240,160 @@ def test_the_modes_that_fakes_cover_are_counted_as_the_package_counts_them(ring)
         assert counted == wanted
 
 
-def test_a_model_that_cannot_run_says_why_and_leaves_the_picture(walk):
-    page, figure = walk.page, walk.figure
-    button, note, picture = (
-        figure.locator(".live-start"),
-        figure.locator(".live-note"),
-        figure.locator(".live-still img"),
-    )
-
-    def refused(words: str) -> None:
-        button.press("Enter")
-        note.filter(has_text=words).wait_for()
-        assert picture.is_visible() and button.is_enabled() and not figure.locator("canvas").count()
-
-    page.evaluate("() => { window.validate = WebAssembly.validate; WebAssembly.validate = () => false; }")
-    refused("lacks WebAssembly with vector instructions")
-    page.evaluate("() => { WebAssembly.validate = window.validate; }")
-
-    page.route("**/*.onnx", lambda route: route.fulfill(status=404))
-    refused("dcgan-cpu-generator.onnx is missing from this site")
-    page.unroute("**/*.onnx")
-    page.route("**/*.onnx", lambda route: route.fulfill(body=b"not a model"))
-    refused("dcgan-cpu-generator.onnx is damaged: its SHA-256 is not that")
-    page.unroute("**/*.onnx")
-    page.route("**/dcgan-cpu.json", lambda route: route.fulfill(json={"weights_sha256": "0" * 64, "graphs": {}}))
-    refused("not those that this page was built with")
-    page.unroute("**/dcgan-cpu.json")
+@pytest.mark.parametrize(("demo", "slider"), [("walk", "Place on the walk"), ("flight", "Time, in frames")])
+def test_a_slider_is_answered_at_once(opened, demo, slider):
+    """Within 50 ms of the page's thread (median), with what else the picture needs."""
+    seen = opened(demo)
+    seen.page.wait_for_timeout(500)  # the strip
+    move = partial(seen.figure.get_by_label(slider).press, "ArrowRight")
+    assert sorted(seen.act(move) for _ in range(11))[5] < 0.05
 
 
-def test_the_walk_is_there_soon_after_the_first_touch_and_answers_the_slider_at_once(chromium, site):
-    """First picture within 1.5 s, a place on the walk within 50 ms (median), less than 6 MB to load."""
-    visit = Visit(chromium, site, "book/foundations/dcgan")
-    begun = visit.seconds()
-    visit.press()
-    assert visit.seconds() - begun < 1.5
-
-    place = visit.figure.get_by_label("Place on the walk")
-    times = []
-    for _ in range(11):
-        begun = visit.seconds()
-        place.press("ArrowRight")
-        visit.page.wait_for_timeout(30)
-        times.append(visit.seconds() - begun)
-    assert float(place.input_value()) == pytest.approx(0.11)
-    assert sorted(times)[5] < 0.05
-    asked = {url.removeprefix(site) for part in ("/live/", "/onnxruntime/") for url in visit.loaded(part)}
-    files = [HTML / url.strip("/") for url in asked]
-    assert any(path.suffix == ".onnx" for path in files)
-    assert sum(path.stat().st_size for path in files) < 6e6
-    assert not visit.complaints
-    visit.context.close()
-
-
-def test_the_picture_on_the_canvas_is_torchs_for_the_same_latent(walk):
-    walk.press()
-    model = zoo.load_pretrained("dcgan")
+def test_the_picture_on_the_walk_is_torchs_for_the_same_latent(opened):
+    walk, model = opened("walk"), zoo.load_pretrained("dcgan")
     for label in ("Place on the walk", "Stretch the latent"):
         for key in ("End", "PageDown"):
-            act(walk, lambda label=label, key=key: walk.figure.get_by_label(label).press(key))
-            latent = torch.tensor(stage(walk.page, "stage.latent"))
+            walk.act(partial(walk.figure.get_by_label(label).press, key))
+            latent = torch.tensor(walk.stage("stage.latent"))
             with model.inference():
-                image = model.generator(latent[None])
-            wanted = viz.to_uint8(image)[0, 0].astype(int)
-            shown = pixels(walk.page, ".live-stage canvas")
-            assert wanted.max() > 200
-            assert np.abs(shown - wanted[..., None]).max() <= 2
+                image = model.generator(latent[None])[0, 0]
+            assert image.max() > 0.5 and near(walk.pixels(), image)
     assert not walk.complaints
 
 
-def labels(visit: Visit, names: dict[str, str]) -> dict[str, torch.Tensor]:
+def labels(visit, names: dict[str, str]) -> dict[str, torch.Tensor]:
     return {name: torch.tensor([int(visit.figure.get_by_label(label).input_value())]) for name, label in names.items()}
 
 
-def test_a_flight_at_any_time_is_torchs_and_comes_at_once(chromium, site):
-    visit = Visit(chromium, site, "book/video/continuous", reduced_motion="reduce")
-    visit.press()
-    model = zoo.load_pretrained("mocogan-ode")
-    visit.page.wait_for_timeout(500)  # the strip
-    time, costs = visit.figure.get_by_label("Time, in frames"), []
+def test_a_flight_at_any_time_is_torchs(opened):
+    flight, model = opened("flight"), zoo.load_pretrained("mocogan-ode")
+    time = flight.figure.get_by_label("Time, in frames")
     for key in ("ArrowRight", "End", "Home", "PageUp", "ArrowLeft"):
-        costs.append(act(visit, lambda key=key: time.press(key)))
-        shown = stage(visit.page, "stage.shown")
+        flight.act(partial(time.press, key))
+        shown = flight.stage("stage.shown")
         assert shown["time"] == float(time.input_value())
         content, noise = torch.tensor([shown["content"]]), torch.tensor([shown["noise"]])
-        asked = labels(visit, {"digit": "Digit", "direction": "Direction in frame 0", "speed": "Speed"})
+        asked = labels(flight, {"digit": "Digit", "direction": "Direction in frame 0", "speed": "Speed"})
         with model.inference():
             path = model.generator.path(noise, [shown["time"]], None, asked)
             frame = model.generator(model.generator.codes(content, path, None, asked))[0, 0, 0]
-        wanted = viz.to_uint8(frame).astype(int)
-        assert wanted.max() > 100
-        assert np.abs(pixels(visit.page, ".live-stage canvas") - wanted[..., None]).max() <= 2
-    assert sorted(costs)[2] < 0.05
-    assert not visit.complaints
-    visit.context.close()
+        assert frame.max() > 0 and near(flight.pixels(), frame)
+    assert not flight.complaints
 
 
-def test_swapped_clips_are_torchs(chromium, site):
-    visit = Visit(chromium, site, "book/video/temporal", reduced_motion="reduce")
-    visit.press()
-    model = zoo.load_pretrained("mocogan")
-    act(visit, lambda: visit.figure.get_by_label("Frames").press("PageUp"))
-    act(visit, lambda: visit.figure.get_by_label("Digit of row 2").select_option("8"))
-    act(visit, lambda: visit.figure.get_by_label("Moment").press("End"))
-    shown, drawn = stage(visit.page, "stage.shown"), pixels(visit.page, ".live-stage canvas")
-    frames = int(visit.figure.get_by_label("Frames").input_value())
+def test_swapped_clips_are_torchs(opened):
+    swap, model = opened("swap"), zoo.load_pretrained("mocogan")
+    swap.act(partial(swap.figure.get_by_label("Frames").press, "PageUp"))
+    swap.act(partial(swap.figure.get_by_label("Digit of row 2").press, "8"))
+    swap.act(partial(swap.figure.get_by_label("Moment").press, "End"))
+    shown, drawn = swap.stage("stage.shown"), swap.pixels()
+    frames = int(swap.figure.get_by_label("Frames").input_value())
     assert shown["frame"] == frames - 1 and frames > 16
     for row, content in enumerate(shown["contents"], start=1):
         for column, motion in enumerate(shown["motions"], start=1):
             names = {"direction": f"Direction of column {column}", "speed": f"Speed of column {column}"}
-            asked = labels(visit, names | {"digit": f"Digit of row {row}"})
+            asked = labels(swap, names | {"digit": f"Digit of row {row}"})
             noise = torch.tensor(motion["noise"]).view(1, -1, model.config.motion_dim)[:, :frames]
             with model.inference():
                 path = model.generator.motion_codes(torch.tensor([motion["start"]]), noise, asked)
                 clip = model.generator(model.generator.codes(torch.tensor([content]), path, None, asked))
-            wanted = viz.to_uint8(clip)[0, 0, -1].astype(int)
             top, left = 34 * (row - 1), 34 * (column - 1)
-            assert np.abs(drawn[top : top + 32, left : left + 32] - wanted[..., None]).max() <= 2
-    assert not visit.complaints
-    visit.context.close()
+            assert clip[0, 0, -1].max() > 0 and near(drawn[top : top + 32, left : left + 32], clip[0, 0, -1])
+    assert not swap.complaints
+
+
+def test_a_drawing_gets_torchs_codes_and_other_codes_draw_what_torch_draws(opened):
+    """By keyboard alone. The page runs weights of 8 bits, so torch gets the same."""
+    codes, model = opened("codes"), rounded(zoo.load_pretrained("vqvae"))
+    paper, state = codes.figure.get_by_label("Draw a digit here."), codes.figure.locator(".live-state")
+    for key in ("Space", *4 * ["ArrowDown"], *3 * ["ArrowLeft"]):
+        paper.press(key)
+        codes.page.wait_for_timeout(20)
+    codes.page.wait_for_timeout(1000)
+    shown = codes.stage("stage.shown")
+    drawing = torch.tensor(shown["drawing"]).view(1, 1, 32, 32)
+    assert drawing[0, 0, 20, 16] > 0.5
+    written = model.encode(drawing).flatten().tolist()
+    assert shown["codes"] == written
+    assert "all written by the encoder" in state.text_content()
+
+    codes.figure.get_by_role("button", name=f"Row 2, column 3: code {written[6]}").press("Enter")
+    hand = codes.figure.get_by_label(re.compile("^Code in hand"))
+    assert int(hand.input_value()) == written[6]
+    hand.press("ArrowRight")
+    other = int(hand.input_value())
+    codes.act(partial(codes.figure.get_by_role("button", name="Row 3, column 2").press, "Enter"))
+    shown = codes.stage("stage.shown")
+    assert shown["codes"] == [*written[:9], other, *written[10:]]
+    assert near(codes.pixels(1), model.decode(torch.tensor(shown["codes"]).view(1, 4, 4))[0, 0])
+    assert "1 of them put by you" in state.text_content()
+
+    codes.act(partial(codes.figure.get_by_role("button", name="The encoder's codes again").press, "Enter"))
+    assert codes.stage("stage.shown.codes") == written
+    assert not codes.complaints
+
+
+def test_the_palette_shows_each_code_at_one_place_of_an_empty_picture(opened):
+    codes, model = opened("codes"), rounded(zoo.load_pretrained("vqvae"))
+    codes.page.wait_for_function(
+        "(figure) => document.querySelector(`${figure} .live-stage`).tiles === 256", arg=codes.selector
+    )
+    empty = model.encode(-torch.ones(1, 1, 32, 32))
+    drawn = codes.pixels(2)
+    for code in (0, 77, 255):
+        empty[0, 1, 1] = code
+        top, left = 9 * (code // 32), 9 * (code % 32)
+        assert near(drawn[top : top + 8, left : left + 8], model.decode(empty)[0, 0, 8:16, 8:16])
+
+
+def test_the_parts_of_a_clip_are_torchs_and_a_pushed_mask_puts_them_together_anew(opened):
+    streams, model = opened("streams"), rounded(zoo.load_pretrained("vgan"))
+    for label, key in (("Latent", "ArrowRight"), ("Digit", "7"), ("Direction", "l"), ("Moment", "End")):
+        streams.act(partial(streams.figure.get_by_label(re.compile(f"^{label}")).press, key))
+    for key, open_at in (("ArrowRight", None), ("PageDown", None), ("Home", "at 0 %"), ("End", "at 100 %")):
+        streams.act(partial(streams.figure.get_by_label("Push the mask").press, key))
+        shown = streams.stage("stage.shown")
+        asked = labels(streams, {"digit": "Digit", "direction": "Direction", "speed": "Speed"})
+        assert asked["digit"] == 7 and asked["direction"] == 4 and shown["moment"] == 15
+        with model.inference():
+            parts = model.streams(torch.tensor([shown["latent"]]), asked)
+        opened = (torch.logit(parts["mask"].double()) + shown["push"]).sigmoid().float()
+        if open_at:
+            opened = torch.full_like(opened, key == "End")
+            assert open_at in streams.figure.locator(".live-state").text_content()
+        clip = opened * parts["foreground"] + (1 - opened) * parts["background"]
+        wanted = clip[0, 0, -1], 2 * opened[0, 0, -1] - 1, parts["foreground"][0, 0, -1], parts["background"][0, 0, 0]
+        assert all(near(streams.pixels(place), image) for place, image in enumerate(wanted))
+    assert not streams.complaints
+
+
+def test_a_painted_hole_is_filled_with_what_torch_draws_for_the_latent_that_is_found(opened):
+    """By keyboard alone, step by step; the loss is that of the search in torch."""
+    fill, model = opened("fill"), zoo.load_pretrained("dcgan")
+    fill.act(partial(fill.figure.get_by_label(re.compile("^Digit")).press, "Home"))
+    fill.act(partial(fill.figure.get_by_label(re.compile("^Hole")).press, "c"))
+    before = torch.tensor(fill.stage("stage.shown.known")).view(1, 1, 32, 32)
+    assert torch.equal(before.float(), mask("centre", 32))
+    paper, step = fill.figure.get_by_label("Paint over a part"), fill.figure.get_by_role("button", name="One step")
+    for key in ("Space", "ArrowUp", *12 * ["ArrowLeft"]):
+        paper.press(key)
+        fill.page.wait_for_timeout(50)
+    assert fill.figure.get_by_label(re.compile("^Hole")).input_value() == "yours"
+    losses = []
+    for _ in range(12):
+        fill.act(partial(step.press, "Enter"))
+        losses.append(fill.stage("stage.shown.loss"))
+    assert losses[-1] < 0.8 * losses[0]
+
+    shown = fill.stage("stage.shown")
+    digit, known = (torch.tensor(shown[key]).float().view(1, 1, 32, 32) for key in ("digit", "known"))
+    assert (known < before).any() and not (known > before).any()
+    assert near(fill.pixels(3), Digits("test", 32).__getitems__([0])["image"][0, 0])
+    with model.inference():
+        image = model.generator(torch.tensor([shown["latent"]]))
+        logit = model.discriminator(image)
+    loss = (importance(known, 7) * (image - digit).abs()).sum() - softplus(logit)
+    assert loss.item() == pytest.approx(shown["loss"], abs=0.01)
+    for place, wanted in enumerate((composite(digit, image, known), image, digit), start=1):
+        assert near(fill.pixels(place), wanted[0, 0])
+    assert not fill.complaints

@@ -20,7 +20,7 @@ export function between(start, end, t, bent) {
 }
 
 export async function start(stage, { model: name, weights }) {
-  const model = await loadModel(name, weights);
+  const model = await loadModel(name, weights, ["generator"]);
   const [, dim] = model.card.graphs.generator.inputs.latent.shape;
   const draw = normal(7);
   const ends = [normals(draw, dim), normals(draw, dim)];
