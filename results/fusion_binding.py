@@ -53,7 +53,8 @@ def bound(model: Model, clips: Batch) -> dict[str, Any]:
     for name in ATTRIBUTES:
         other = costs(model, clips["video"], captions({**labels, name: labels[name].flip(1)}))
         counted = told_apart & (labels[name][:, 0] != labels[name][:, 1])
-        right = (own < other).double() + 0.5 * (own - other).abs().lt(TIE)
+        tie = (own - other).abs() < TIE
+        right = torch.where(tie, 0.5, (own < other).double())
         found[name] = {"bound": right[counted].mean().item(), "clips": int(counted.sum())}
     return found
 

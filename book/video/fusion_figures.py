@@ -301,18 +301,19 @@ SWAPPED = (
 
 
 def pooling() -> dict[str, Any]:
-    """Two captions with the same words, and how far their means are apart: of the words, and of what a fresh text
-    encoder says of them; another caption for comparison."""
-    vocabulary = caption_words(2)
+    """Two captions with the same words, and how far their means are apart: of the words, of the words normed with their
+    places, and of what a fresh text encoder says of them; another caption for comparison."""
+    vocabulary, fresh = caption_words(2), 20
     others = "a green 1 moves up, fast and a cyan 5 moves down-left, slowly"
     ids = tokenize([*SWAPPED, others], vocabulary, 16)
-    torch.manual_seed(0)
-    encoder = TextEncoder(len(vocabulary), 16, 72, 4, 1)
-    with torch.no_grad():
-        plain, encoded = (masked_mean(read(ids), ids > 0) for read in (encoder.embedding, encoder))
-
-    def ratio(means: Tensor) -> float:
-        return ((means[0] - means[1]).norm() / (means[0] - means[2]).norm()).item()
+    apart: dict[str, list[float]] = {"words": [], "places": [], "encoded": []}
+    for seed in range(fresh):
+        torch.manual_seed(seed)
+        encoder, placed = (TextEncoder(len(vocabulary), 16, 72, 4, layers) for layers in (1, 0))
+        for name, read in (("words", encoder.embedding), ("places", placed), ("encoded", encoder)):
+            with torch.no_grad():
+                one, other, third = masked_mean(read(ids), ids > 0)
+            apart[name].append(((one - other).norm() / (one - third).norm()).item())
 
     fig, ax = viz.figure(
         alt="Two captions, a red 3 moves left, fast and a blue 7 moves right, slowly, and the same with the two "
@@ -331,7 +332,8 @@ def pooling() -> dict[str, Any]:
     ax.set(xlim=(0, 10.8), ylim=(-0.4, 2.5))
     ax.set_axis_off()
     viz.save_figure(fig, OUT / "pooling.png")
-    return {"captions": list(SWAPPED), "words": ratio(plain), "encoded": ratio(encoded)}
+    means = {name: sum(ratios) / fresh for name, ratios in apart.items()}
+    return {"captions": list(SWAPPED), "encoders": fresh, **means}
 
 
 FREE = (0.30, 0.25, 0.20, 0.15, 0.08, 0.02)  # shares of six codes when nothing is asked, made up

@@ -74,6 +74,10 @@ def test_the_scale_is_learnt_and_stays_at_100_or_below():
     with torch.no_grad():
         scale.log.fill_(9.0)
     assert scale(torch.ones(1)).item() == pytest.approx(100)
+    model = built()
+    with torch.no_grad():
+        model.scale.log.fill_(9.0)
+    assert model("contrast", batch(), Draw(0)).log["scale"].item() == pytest.approx(100)
 
 
 def test_a_gradient_reaches_every_parameter():

@@ -211,6 +211,20 @@ def test_joint_attention_has_no_positions_and_lets_words_and_patches_see_one_ano
     assert not torch.allclose(swapped[:1, 1:5], memory[:1, 5:], atol=1e-3)
 
 
+def test_the_memory_is_each_token_and_what_the_block_says_of_it_and_hides_what_is_not_there():
+    encoder = built().fusion_encoder
+    words, patches = torch.randn(2, 3, 6, generator=rng()), torch.randn(2, 4, 6, generator=rng(1))
+    told, given = torch.tensor([[1, 1, 1], [1, 0, 0]]).bool(), torch.tensor([[1] * 4, [0] * 4]).bool()
+    memory, seen = encoder(words, told, patches, given)
+    assert seen.int().tolist() == [[0, 1, 1, 1, 0, 1, 1, 1, 1], [0, 1, 0, 0, 1, 0, 0, 0, 0]]
+    (n_w, n_p), (e_w, e_p) = encoder.null.expand(2, 2, 6).unsqueeze(2), encoder.modality
+    tokens = torch.cat([n_w + e_w, words + e_w, n_p + e_p, patches + e_p], dim=1)
+    for row in range(2):
+        there = tokens[row : row + 1, seen[row]]  # by hand: a block without a mask, on these alone
+        by_hand = encoder.norm_own(there) + encoder.norm(encoder.blocks[0](there))
+        assert torch.allclose(memory[row : row + 1, seen[row]], by_hand, atol=1e-5)
+
+
 def test_training_in_bf16_reads_given_frames_as_sampling_does():
     encoder = FrameEncoder(replace(TINY, prefix_frames=4, condition_dim=72), replace(BOX, size=32))
     frames, given = clips(4, 3, 4, 32, 32), torch.ones(4, 4, dtype=torch.bool)
@@ -285,6 +299,24 @@ def test_cached_logits_equal_the_full_pass(way):
         assert torch.allclose(step, full[:, place], atol=1e-5)
 
 
+def test_a_block_adds_to_each_place_the_values_of_the_memory_by_the_weights_of_its_looks():
+    model, d = built(), TINY.dim // TINY.heads
+    block, x = model.decoder.blocks[0], torch.randn(1, CODES, TINY.dim, generator=rng())
+    memory, seen = torch.randn(1, 5, 6, generator=rng(1)), torch.tensor([[1, 1, 0, 1, 0]]).bool()
+    told = model.decoder.tell(memory, seen)
+    back = x + block.attention(block.norm_attention(x, None))
+    query, pair, out, there = block.cross.query, block.cross.memory, block.cross.out, memory[0, seen[0]]
+    total = back + out.bias
+    for head in range(TINY.heads):
+        rows, below = slice(head * d, head * d + d), slice(TINY.dim + head * d, TINY.dim + head * d + d)
+        asks = block.norm_cross(back)[0] @ query.weight[rows].T + query.bias[rows]  # (L, d)
+        keys, values = (there @ pair.weight[part].T + pair.bias[part] for part in (rows, below))
+        scores = torch.exp(asks @ keys.T / math.sqrt(d))
+        total = total + (scores / scores.sum(1, keepdim=True)) @ values @ out.weight[:, rows].T
+    expected = total + block.mlp(block.norm_mlp(total, None))
+    assert torch.allclose(block(x, told, told.pairs[0]), expected, atol=1e-4)
+
+
 @EACH
 def test_every_place_is_told_of_every_word_and_every_patch(way):
     model, image = built(way), clips(4, 3, 8, 8)
@@ -331,6 +363,8 @@ def test_film_and_concatenation_are_told_the_mean_of_the_memory_alone():
         moved = memory + torch.tensor([[1.0], [-1.0], [2.0], [-2.0], [9.0]])
         one, two = (model.decoder(vectors, model.decoder.tell(given, seen)) for given in (memory, moved))
         assert torch.allclose(one, two, atol=1e-4) == (way in ("film", "concat"))
+        mean = model.decoder.tell(memory, seen).mean
+        assert torch.allclose(mean, (memory[:, 0] + memory[:, 1] + memory[:, 2] + memory[:, 3]) / 4, atol=1e-6)
 
 
 # Training.
@@ -506,6 +540,8 @@ def test_save_and_load_keep_every_sample(tmp_path):
         ({"fusion": "crosses"}, 'no fusion "crosses"; did you mean "cross"'),
         ({"dim": 14}, "dim=14: must be a multiple of 3"),
         ({"condition_dim": 9}, "condition_dim=9: .* and of condition_heads=2"),
+        ({"condition_dim": 24, "fusion": "both"}, 'fusion="both" and dim=12 nothing is left .* Give less than 24'),
+        ({"condition_dim": 60, "fusion": "film"}, 'fusion="film" and dim=12 nothing is left .* Give less than 60'),
         ({"caption_dropout": 1.0}, "caption_dropout=1.0"),
         ({"frames_dropout": -0.1}, "frames_dropout=-0.1"),
         ({"prefix_frames": -1}, "prefix_frames=-1"),

@@ -82,7 +82,7 @@ def test_a_word_is_read_with_all_others_and_with_its_place():
     assert not torch.allclose(words[0, 2], words[2, 2], atol=1e-2)
 
 
-def test_near_words_lose_two_to_the_minus_head_of_their_score_for_each_word_between():
+def test_a_score_loses_two_to_the_minus_head_for_each_word_of_distance():
     ids = tokenize(["a red 3 moves left, fast", "a blue 7"], WORDS, 8)
     near = TextEncoder(len(WORDS), 8, dim=12, heads=2, layers=1, near=True).eval()
     attention, looks = near.blocks[0].attention, []

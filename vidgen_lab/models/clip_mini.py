@@ -8,7 +8,7 @@ a caption describes, and says of a generated clip how well it fits what was aske
     x        clip     (B, C, T, S, S)  a clip in [-1, 1]
     w        caption  B strings        what it shows
     u, v     clips, captions  (B, E)   their vectors, of length 1
-    t        scale    ()               the learned inverse temperature
+    t        scale    ()               the learned inverse temperature, at most 100
     a        logits   (B, B)           a_ij = t <u_i, v_j>
 
 Differs from the paper: clips instead of images, so the first network has convolutions over time too; captions are read
@@ -96,8 +96,11 @@ class Scale(nn.Module):
         super().__init__()
         self.log = nn.Parameter(torch.tensor(-log(temperature)))
 
+    def value(self) -> Tensor:
+        return self.log.exp().clamp(max=LARGEST)
+
     def forward(self, cosines: Tensor) -> Tensor:
-        return cosines * self.log.exp().clamp(max=LARGEST)
+        return cosines * self.value()
 
 
 class ClipMini(Model):
@@ -140,7 +143,7 @@ class ClipMini(Model):
     def contrast_loss(self, batch: Batch, draw: Draw) -> Losses:
         loss, logits = self._contrast(batch)
         best = logits.argmax(1) == torch.arange(len(logits), device=logits.device)
-        return Losses({"contrast": loss}, log={"caption_found": best.float().mean(), "scale": self.scale.log.exp()})
+        return Losses({"contrast": loss}, log={"caption_found": best.float().mean(), "scale": self.scale.value()})
 
     def validation_loss(self, batch: Batch, draw: Draw) -> Tensor:
         """The same loss on held-out clips."""

@@ -17,8 +17,8 @@ to video, image to video, both at once and continuation, and each modality can b
 
 The memory can enter the decoder in four ways, at about the same number of parameters: by cross-attention; as the scale
 and shift of the layer norms [perez2018film] or beside each code's vector, both from the mean of the memory; or as a
-prefix of the sequence. A fifth takes the first two at once, as preset `cpu` does. In each, what became of a given patch is
-also added to the positions of the codes at its place.
+prefix of the sequence. A fifth takes the first two at once, as preset `cpu` does. In each, what became of a given patch
+is also added to the positions of the codes at its place.
 
 The captioned moving digits and the idea of holding pairs out are those of the paper; the networks are not. Its
 variational recurrence is replaced by a transformer over codes, as in [yan2021videogpt].
@@ -195,8 +195,8 @@ class FusionConfig:
         widest = {"film": 5, "both": 2}.get(self.fusion, 0) * self.dim  # what the norms take, the MLP has less: `Block`
         if widest and self.condition_dim >= widest:
             raise ArgumentError(
-                f'condition_dim={self.condition_dim}: with fusion="{self.fusion}" and dim={self.dim} nothing is left for '
-                f"the decoder's MLP. Give less than {widest}, or a larger dim."
+                f'condition_dim={self.condition_dim}: with fusion="{self.fusion}" and dim={self.dim} nothing is left '
+                f"for the decoder's MLP. Give less than {widest}, or a larger dim."
             )
         for name in ("caption_dropout", "frames_dropout"):
             if not 0 <= getattr(self, name) < 1:
