@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vidgen_lab.core import ArgumentError, Model
+from vidgen_lab.core.config import to_json
 from vidgen_lab.core.weights import write_atomically
 from vidgen_lab.export.bits import rounded
 from vidgen_lab.export.clips import mocogan, mocogan_ode, mocogan_sde, vgan
@@ -70,6 +71,7 @@ def export(model: Model, out: Path | str, weights_sha256: str, bits: int = 16) -
         "weights_sha256": weights_sha256,
         "opset": OPSET,
         "bits": bits,
+        "config": to_json(model.config),
         "graphs": {},
     }
     for name, graph in graphs(model).items():

@@ -93,6 +93,16 @@ export function drawGrey(target, values, width, height, left = 0, top = 0) {
   target.getContext("2d").putImageData(image, left, top);
 }
 
+/** One frame of a clip (channels, frames, side, side) in [-1, 1], grey or in colour, as pixels. */
+export function drawFrame(target, values, channels, frames, at, side, left = 0) {
+  const image = new ImageData(side, side);
+  for (let i = 0; i < side * side; i++) {
+    const level = (c) => Math.round((Math.min(1, Math.max(-1, values[((c % channels) * frames + at) * side * side + i])) + 1) * 127.5);
+    image.data.set([level(0), level(1), level(2), 255], 4 * i);
+  }
+  target.getContext("2d").putImageData(image, left, 0);
+}
+
 /** Ink and paper of the page, as [red, green, blue]. Ask again when the theme changes: see `onTheme`. */
 export function theme() {
   const read = (name, other) => {
@@ -139,8 +149,8 @@ export function loop(element, frame) {
   };
 }
 
-/** A loop and its button, which says `word` or Pause. `frame` is called at most every `pause` milliseconds. */
-export function film(element, frame, { word = "Play", pause = 0 } = {}) {
+/** A loop and its button, which says `word`, or `stop` while it runs. `frame` is called at most every `pause` milliseconds. */
+export function film(element, frame, { word = "Play", stop = "Pause", pause = 0 } = {}) {
   let before = 0;
   const moving = loop(element, () => {
     const now = performance.now();
@@ -150,7 +160,7 @@ export function film(element, frame, { word = "Play", pause = 0 } = {}) {
   });
   const run = (on) => {
     moving.run(on);
-    control.textContent = on ? "Pause" : word;
+    control.textContent = on ? stop : word;
   };
   const control = button(word, () => run(!moving.running));
   return { element: control, run };

@@ -68,44 +68,63 @@ async function startRuntime() {
   runtime.env.wasm.numThreads = 1;
 }
 
-/** A model's card and the contents of its ONNX files, each checked. */
-async function loadFiles(name, weights) {
+/** A model's card and, by graph, the contents of its ONNX files, each checked. */
+async function loadFiles(name, weights, wanted) {
   const card = await (await fetched(new URL(`${name}.json`, MODELS), `The card of ${name}`)).json();
   if (card.weights_sha256 !== weights) {
     throw new Error(`the files of ${name} are not those that this page was built with. Reload the page.`);
   }
   const contents = await Promise.all(
-    Object.values(card.graphs).map(async ({ file, sha256: wanted }) => {
+    (wanted ?? Object.keys(card.graphs)).map(async (graph) => {
+      const { file, sha256: stated } = card.graphs[graph];
       const content = new Uint8Array(await (await fetched(new URL(file, MODELS), file)).arrayBuffer());
-      if (sha256(content) !== wanted) throw new Error(`${file} is damaged: its SHA-256 is not that of the model's card.`);
-      return content;
+      if (sha256(content) !== stated) throw new Error(`${file} is damaged: its SHA-256 is not that of the model's card.`);
+      return [graph, content];
     }),
   );
   return { card, contents };
 }
 
+/** The lengths of a graph's inputs along each axis, from their flat arrays: an axis with a name is as long as it takes. */
+function sides(ports, inputs) {
+  const names = new Map();
+  const side = (axis) => (Number.isInteger(axis) ? axis : names.get(axis));
+  let open = Object.entries(ports);
+  while (open.length) {
+    const later = [];
+    for (const [port, { shape }] of open) {
+      const unknown = [...new Set(shape.filter((axis) => side(axis) === undefined))];
+      const known = shape.reduce((product, axis) => product * (side(axis) ?? 1), 1);
+      if (unknown.length === 1) names.set(unknown[0], inputs[port].length / known);
+      else if (unknown.length) later.push([port, { shape }]);
+    }
+    if (later.length === open.length) names.set("batch", 1); // nothing says how many: one clip
+    open = later;
+  }
+  return (shape) => shape.map(side);
+}
+
 /**
- * The graphs of a model that ships, ready to run. `weights` is the SHA-256 of the weights that the page was built for.
+ * The graphs of a model that ships, ready to run; `wanted` names those that are needed, else all are loaded. `weights`
+ * is the SHA-256 of the weights that the page was built for.
  * Returns {card, run}: `run(graph, inputs)` takes a flat array for each input and gives one for each output.
  */
-export async function loadModel(name, weights) {
+export async function loadModel(name, weights, wanted) {
   const ready = (started ??= startRuntime());
   ready.catch(() => (started = undefined)); // the next press tries again
-  const [{ card, contents }] = await Promise.all([loadFiles(name, weights), ready]);
+  const [{ card, contents }] = await Promise.all([loadFiles(name, weights, wanted), ready]);
   const sessions = {};
-  for (const [place, graph] of Object.keys(card.graphs).entries()) {
-    sessions[graph] = await runtime.InferenceSession.create(contents[place], { executionProviders: ["wasm"] });
+  for (const [graph, content] of contents) {
+    sessions[graph] = await runtime.InferenceSession.create(content, { executionProviders: ["wasm"] });
   }
   return {
     card,
     async run(graph, inputs) {
+      const ports = card.graphs[graph].inputs;
+      const lengths = sides(ports, inputs);
       const feeds = {};
-      for (const [port, { shape, dtype }] of Object.entries(card.graphs[graph].inputs)) {
-        const values = inputs[port];
-        const fixed = shape.filter(Number.isInteger).reduce((product, side) => product * side, 1);
-        const free = values.length / fixed; // the length of "batch"; with "frames" too, a single clip
-        const sides = shape.map((side) => (Number.isInteger(side) ? side : side === "batch" && shape.includes("frames") ? 1 : free));
-        feeds[port] = new runtime.Tensor(dtype, values, sides);
+      for (const [port, { shape, dtype }] of Object.entries(ports)) {
+        feeds[port] = new runtime.Tensor(dtype, inputs[port], lengths(shape));
       }
       const outputs = await sessions[graph].run(feeds);
       return Object.fromEntries(Object.entries(outputs).map(([port, tensor]) => [port, tensor.data]));
