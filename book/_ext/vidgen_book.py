@@ -1,23 +1,25 @@
-"""What the pages need beyond Jupyter Book: numbers and cards out of results/, and clips that play without a network.
+"""What the pages need beyond Jupyter Book: numbers and cards out of results/, and clips.
 
 - role `result`: `` {result}`gan-ci:metric.value:.2f` `` prints one number of results/gan-ci.json, formatted.
 - directive `result-card`: one manifest of results/ as a small card.
 - directive `leaderboard`: the rows results/board-*.json as a table, the best first.
-- directive `clip`: a film embedded in the page; in print, its filmstrip.
+- directive `clip`: a film that plays once it is seen; in print, its filmstrip.
 
 A page is built again when a file that it shows has changed. A missing file, key or alt text is reported, which ends
 a build under -W.
+
+What the theme and Jupyter Book put on each page and no reader needs is taken off: see `mend_page` and
+`empty_icon_script`.
 """
 
-import base64
 import html
 import json
-import mimetypes
 import re
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import av
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -220,6 +222,15 @@ def table(lines: list[list[str]]) -> nodes.table:
     return nodes.table("", group, classes=["leaderboard"])
 
 
+STATIC = "book/_static/"  # html_static_path
+
+
+def size_of(film: str) -> tuple[int, int]:
+    """Width and height of a film, so that a page knows its room before it is fetched."""
+    with av.open(film) as container:
+        return container.streams.video[0].width, container.streams.video[0].height
+
+
 class clip(nodes.figure):  # a node is named as its directive
     """A film. Its children are the filmstrip for print and, if there is one, the caption."""
 
@@ -227,7 +238,8 @@ class clip(nodes.figure):  # a node is named as its directive
 class Clip(SphinxDirective):
     """`{clip} film.mp4` with `:alt:` (what moves, in words) and `:poster:` (the filmstrip, a PNG).
 
-    The content is the caption. Paths are relative to the page, or to the book's root if they begin with a slash.
+    The content is the caption. Paths are relative to the page, or to the book's root if they begin with a slash. The
+    film lies in book/_static, which is copied as it is. vidgen.js starts it when it comes into view.
     """
 
     required_arguments = 1
@@ -251,7 +263,11 @@ class Clip(SphinxDirective):
             self.env.note_dependency(relative)
             if not Path(path).is_file():
                 raise self.error(f"clip {film}: there is no file {relative}.")
-        node = clip(film=self.env.relfn2path(film)[1], alt=alt, width=self.options.get("width", ""))
+        relative, path = self.env.relfn2path(film)
+        if not relative.startswith(STATIC):
+            raise self.error(f"clip {film}: put the film into {STATIC}")
+        node = clip(film=relative.removeprefix(STATIC), alt=alt, size=size_of(path))
+        node["width"] = self.options.get("width", "")
         node += nodes.image(uri=poster, alt=alt, classes=["clip-print"])
         if self.content:
             node += nodes.caption("", "", *self.parse_inline(" ".join(self.content))[0])
@@ -260,13 +276,13 @@ class Clip(SphinxDirective):
 
 
 def visit_clip_html(self: Any, node: clip) -> None:
-    film = Path(node["film"])
-    kind = mimetypes.guess_type(film.name)[0] or "video/mp4"
-    data = base64.b64encode(film.read_bytes()).decode("ascii")
+    root = "../" * self.builder.current_docname.count("/")
+    poster = f"{root}_images/{self.builder.images[node[0]['uri']]}"
     style = f' style="width: {html.escape(node["width"])}"' if node["width"] else ""
+    width, height = node["size"]
     self.body.append(
-        f'<figure class="clip"><video controls autoplay loop muted playsinline preload="auto" '
-        f'aria-label="{html.escape(node["alt"])}"{style} src="data:{kind};base64,{data}"></video>'
+        f'<figure class="clip"><video controls loop muted playsinline preload="none" width="{width}" height="{height}" '
+        f'aria-label="{html.escape(node["alt"])}"{style} poster="{poster}" src="{root}_static/{node["film"]}"></video>'
     )
 
 
@@ -286,11 +302,27 @@ def visit_clip_text(self: Any, node: clip) -> None:
     pass
 
 
+def mend_page(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """No scripts for live cells, which Jupyter Book adds twice; entries of a bibliography are items of its list."""
+    context["script_files"] = [script for script in context["script_files"] if "thebe" not in str(script).lower()]
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def empty_icon_script(app: Sphinx, error: Exception | None) -> None:
+    """The theme draws each icon twice, from a font and then by a script. The font is enough."""
+    if error is None and app.builder.format == "html":
+        for script in Path(app.outdir).glob("_static/vendor/fontawesome/*/js/all.min.js"):
+            script.write_text("", encoding="utf-8")
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_role("result", ResultRole())
     app.add_directive("result-card", ResultCard)
     app.add_directive("leaderboard", Leaderboard)
     app.add_directive("clip", Clip)
+    app.connect("html-page-context", mend_page)
+    app.connect("build-finished", empty_icon_script)
     app.add_node(
         clip,
         html=(visit_clip_html, depart_clip_html),

@@ -8,9 +8,13 @@ import time
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+import vidgen_book
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+from vidgen_lab.viz.files import mp4_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = {
@@ -46,7 +50,7 @@ class Project:
         for name in ("results", "book/_static", "deep/down"):
             (self.source / name).mkdir(parents=True)
         self.manifest(MANIFEST)
-        (self.source / "book/_static/clip.mp4").write_bytes(b"a film")
+        (self.source / "book/_static/clip.mp4").write_bytes(mp4_bytes(np.zeros((2, 32, 64, 3), np.uint8), fps=8))
         (self.source / "book/_static/strip.png").write_bytes(one_pixel())
 
     def manifest(self, value: object) -> None:
@@ -65,7 +69,11 @@ class Project:
                 outdir=self.out / builder,
                 doctreedir=self.out / "doctrees",
                 buildername=builder,
-                confoverrides={"extensions": ["myst_parser", "vidgen_book"], "html_theme": "basic"},
+                confoverrides={
+                    "extensions": ["myst_parser", "vidgen_book"],
+                    "html_theme": "basic",
+                    "html_static_path": [str(self.source / "book/_static")],
+                },
                 status=None,
                 warning=warnings,
             )
@@ -194,16 +202,24 @@ def test_a_row_of_fewer_seeds_than_three_is_not_ranked(project):
     assert "vgan has 1 seeds, not 3" in project.build(BOARDS)
 
 
-def test_a_clip_is_embedded_so_that_it_plays_at_any_depth(project):
+def test_a_clip_is_found_at_any_depth_and_is_not_fetched_before_it_is_seen(project):
     assert project.build(CLIP) == ""
     video = re.search(r"<video[^>]*>", project.page())[0]
-    for attribute in ("controls", "loop", "muted", "playsinline", 'aria-label="A digit bounces"'):
+    for attribute in ("controls", "loop", "muted", "playsinline", 'aria-label="A digit bounces"', 'preload="none"'):
         assert attribute in video
-    assert "data:video/mp4;base64,YSBmaWxt" in video
+    assert 'width="64" height="32"' in video
+    for kind in ("src", "poster"):
+        assert (project.out / "html/deep/down" / re.search(rf' {kind}="([^"]+)"', video)[1]).resolve().is_file()
     assert re.search(r"<figcaption>.*The <em>first</em> draw\..*</figcaption>", project.page(), re.S)
     strip = re.search(r'<img[^>]*class="clip-print"[^>]*>', project.page())[0]
     source = re.search(r'src="([^"]+)"', strip)[1]
     assert (project.out / "html/deep/down" / source).resolve().is_file()
+
+
+def test_a_page_has_no_script_for_live_cells_and_a_bibliography_is_a_list_of_items(project):
+    context = {"script_files": ["vidgen.js", "sphinx-thebe.js"], "body": '<div role="doc-biblioentry">'}
+    vidgen_book.mend_page(None, "page", "page.html", context, None)
+    assert context == {"script_files": ["vidgen.js"], "body": '<div role="listitem">'}
 
 
 def test_print_shows_the_filmstrip_instead_of_the_clip(project):
@@ -219,6 +235,7 @@ def test_print_shows_the_filmstrip_instead_of_the_clip(project):
         (":poster: /book/_static/strip.png\n", "", "give :poster:"),
         ("/book/_static/strip.png", "/book/_static/gone.png", "no file book/_static/gone.png"),
         ("/book/_static/clip.mp4", "/book/_static/gone.mp4", "no file book/_static/gone.mp4"),
+        ("/book/_static/clip.mp4", "/index.md", "put the film into book/_static/"),
     ],
 )
 def test_a_clip_without_words_or_file_is_an_error(project, line, instead, reason):

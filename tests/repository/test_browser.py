@@ -1,110 +1,98 @@
-"""The built pages in headless Chromium, served on localhost: no request leaves.
+"""The built pages in headless Chromium, served on localhost; no other host can be found.
 
-No page reports an error; formulas are drawn, films play, solutions fold, the search
-finds, figures stand out on light and dark pages, and a keyboard or a phone suffices.
+No page reports an error or weighs much; formulas are drawn, films play, solutions fold, the search finds, axe-core has
+no serious complaint, figures stand out on light and dark pages, and a keyboard or a phone suffices.
 
 Where no Chromium is found these tests are skipped, and the summary says so. With VIDGEN_REQUIRE_CHROMIUM=1 they fail.
 """
 
 import io
-from pathlib import Path
+import os
 
+import browser
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-ROOT = Path(__file__).resolve().parents[2]
-HTML = ROOT / "_build/html"
-ALLOWED_ERROR = "THEBE_JS_URL"  # sphinx-thebe puts one script on each page twice
-
-
-def pages() -> list[str]:
-    """Every page of the table of contents."""
-    found, open_entries = [], [yaml.safe_load((ROOT / "_toc.yml").read_text())]
-    while open_entries:
-        entry = open_entries.pop()
-        found += [entry[key] for key in ("root", "file") if key in entry]
-        open_entries += [item for key in ("parts", "chapters", "sections") for item in entry.get(key, [])]
-    return sorted(found)
+PAGES = browser.pages()
+DARK = {"book/intro", "book/foundations/gan", "book/appendix/instructors", "notebooks/01_gan"}
+each_page = pytest.mark.parametrize("name", PAGES)
 
 
-class Visit:
-    """A page in its own context, with all that it asked for and all that went wrong."""
+@pytest.fixture(scope="module")
+def report(chromium, site):
+    """What one visit to a page shows."""
+    made: dict[str, browser.Report] = {}
 
-    def __init__(self, browser: Browser, address: str) -> None:
-        self.context = browser.new_context()
-        self.page: Page = self.context.new_page()
-        self.requests: list[str] = []
-        self.errors: list[str] = []
-        self.missing: list[str] = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("response", lambda reply: self.missing.append(reply.url) if reply.status >= 400 else None)
-        self.page.goto(address, wait_until="load")
-        self.page.wait_for_function("!window.MathJax || !MathJax.startup || MathJax.startup.promise")
-        self.page.evaluate("() => window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => 0) : 0")
-        self.page.wait_for_load_state("networkidle")
+    def of(name: str) -> browser.Report:
+        if name not in made:
+            made[name] = browser.look(chromium, site, name, dark=name in DARK)
+        return made[name]
+
+    return of
 
 
 @pytest.fixture(scope="module")
 def visit(chromium, site):
     """Opens a page by its name, once."""
-    opened: dict[str, Visit] = {}
+    opened: dict[str, Page] = {}
 
-    def opener(name: str) -> Visit:
+    def of(name: str) -> Page:
         if name not in opened:
-            opened[name] = Visit(chromium, f"{site}/{name}.html")
+            opened[name] = chromium.new_context(viewport={"width": 1280, "height": 800}).new_page()
+            browser.settle(opened[name], f"{site}/{name}.html")
+        browser.show(opened[name], "light")
         return opened[name]
 
-    yield opener
-    for each in opened.values():
-        each.context.close()
+    yield of
+    for page in opened.values():
+        page.context.close()
 
 
-@pytest.mark.parametrize("name", pages())
-def test_a_page_works_without_a_network(visit, site, name):
-    seen = visit(name)
-    assert not [url for url in seen.requests if not url.startswith((site, "data:", "blob:"))]
-    assert not seen.missing
-    assert not [error for error in seen.errors if ALLOWED_ERROR not in error]
-
-    formulas = seen.page.locator("article .math").count()
-    assert seen.page.locator("article mjx-container").count() >= formulas
-    assert seen.page.locator("mjx-merror").count() == 0
-
-    for index in range(seen.page.locator("article video").count()):
-        film = seen.page.locator("article video").nth(index)
-        film.evaluate("film => film.play()")
-        seen.page.wait_for_function("film => film.readyState >= 2", arg=film.element_handle(), timeout=10_000)
+@each_page
+def test_a_page_loads_nothing_from_elsewhere_and_reports_no_error(report, name):
+    seen = report(name)
+    assert (seen.elsewhere, seen.failed, seen.errors) == ([], [], [])
 
 
-def test_the_chapter_has_formulas_in_the_fonts_that_travel_with_the_book(visit):
-    seen = visit("book/foundations/gan")
-    assert seen.page.locator("article mjx-container").count() > 0
-    assert [url for url in seen.requests if url.endswith(".woff") and "/mathjax/" in url]
+@each_page
+def test_all_formulas_of_a_page_are_drawn_and_all_its_films_play(report, name):
+    seen = report(name)
+    assert (seen.not_drawn, seen.not_playing) == (0, [])
 
 
-@pytest.mark.parametrize("name", pages())
-def test_a_page_fits_a_phone(visit, name):
-    page = visit(name).page
-    page.set_viewport_size({"width": 375, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+@each_page
+def test_a_page_weighs_at_most_3_mb(report, name):
+    assert report(name).bytes <= 3e6
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_the_page(visit, scheme):
-    """At least 4.5 to 1, as WCAG asks, for the text of the article."""
-    page = visit("book/intro").page
-    page.evaluate("scheme => { document.documentElement.dataset.theme = scheme }", scheme)
-    ink, paper = (
-        page.evaluate(f"getComputedStyle(document.querySelector('{where}')).{what}")
-        for where, what in (("article p", "color"), ("body", "backgroundColor"))
-    )
-    dark, light = sorted((luminance(ink), luminance(paper)))
-    assert (light + 0.05) / (dark + 0.05) >= 4.5
-    assert (luminance(paper) > 0.5) == (scheme == "light")
+@each_page
+def test_nothing_on_a_page_is_wider_than_a_phone(report, name):
+    assert report(name).wide_on_a_phone == []
+
+
+@each_page
+def test_axe_finds_nothing_serious(report, name):
+    seen = report(name)
+    assert (seen.axe, seen.axe_dark or []) == ([], [])
+
+
+def test_the_chapter_has_formulas_in_the_fonts_that_travel_with_the_book(report):
+    seen = report("book/foundations/gan")
+    assert seen.formulas > 0 and seen.fonts > 0
+
+
+def test_the_front_page_paints_within_two_seconds(chromium, site):
+    """The best of three, without a cache. A machine with other work is given as many times longer as it is full."""
+    allowed = 2000 * max(1.0, os.getloadavg()[0] / os.cpu_count())
+    times = []
+    for _ in range(3):
+        with chromium.new_context() as context:
+            page = context.new_page()
+            browser.settle(page, f"{site}/{PAGES[0]}.html")
+            times.append(browser.first_paint(page))
+    assert min(times) < allowed
 
 
 def luminance(color: str) -> float:
@@ -114,31 +102,50 @@ def luminance(color: str) -> float:
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
-def test_films_start_by_themselves_but_rest_for_a_reader_who_wants_less_motion(chromium, site):
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_the_page(visit, scheme):
+    """At least 4.5 to 1, as WCAG asks, for the text of the article."""
+    page = visit("book/intro")
+    browser.show(page, scheme)
+    ink, paper = (
+        page.evaluate(f"getComputedStyle(document.querySelector('{where}')).{what}")
+        for where, what in (("article p", "color"), ("body", "backgroundColor"))
+    )
+    dark, light = sorted((luminance(ink), luminance(paper)))
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+    assert (luminance(paper) > 0.5) == (scheme == "light")
+
+
+def test_films_start_when_they_come_into_view_but_rest_for_a_reader_who_wants_less_motion(chromium, site):
     for motion, resting in (("no-preference", False), ("reduce", True)):
         with chromium.new_context(reduced_motion=motion) as context:
             page = context.new_page()
+            page.set_default_timeout(browser.PATIENCE)
             page.goto(f"{site}/book/foundations/gan.html", wait_until="load")
-            page.wait_for_function("document.querySelector('video').readyState >= 2")
+            last = page.locator("article video").last
+            assert last.evaluate("film => film.paused && film.readyState === 0")  # far below: not even fetched
+            last.scroll_into_view_if_needed()
+            page.wait_for_function("film => film.readyState >= 2", arg=last.element_handle())
             if resting:
                 page.wait_for_timeout(300)
-                assert page.evaluate("document.querySelector('video').paused")
-            else:  # a busy machine starts late
-                page.wait_for_function("!document.querySelector('video').paused")
+                assert last.evaluate("film => film.paused")
+            else:
+                page.wait_for_function("film => !film.paused", arg=last.element_handle())
 
 
 def test_the_search_finds_a_word_of_the_book(chromium, site):
     with chromium.new_context() as context:
         page = context.new_page()
+        page.set_default_timeout(browser.PATIENCE)
         page.goto(f"{site}/search.html?q=codebook", wait_until="load")
-        page.wait_for_selector("#search-results li a", timeout=20_000)
+        page.wait_for_selector("#search-results li a")
         page.wait_for_function("!document.querySelector('#search-progress')?.innerText.includes('Searching')")
         found = page.locator("#search-results li a").evaluate_all("links => links.map(link => link.href)")
     assert [link for link in found if "book/foundations/vqvae" in link]
 
 
 def test_a_solution_is_folded_until_somebody_asks_for_it_by_mouse_or_keyboard(visit):
-    page = visit("notebooks/01_gan").page
+    page = visit("notebooks/01_gan")
     folded = page.locator("details.hide")
     code = page.locator("details.hide .cell_input, details.hide pre")
     assert folded.count() >= 3 and not folded.evaluate_all("all => all.some(one => one.open)")
@@ -151,30 +158,41 @@ def test_a_solution_is_folded_until_somebody_asks_for_it_by_mouse_or_keyboard(vi
     page.wait_for_function("!document.querySelector('details.hide').open")
 
 
+# What a reader can press or choose. The sign beside a heading is for those who point at it: the contents have the link.
+REACHABLE = """() => [...document.querySelectorAll(
+    "a[href], button, summary, select, video[controls], input:not([type=checkbox], [type=hidden]), [tabindex='0']")]
+  .filter(each => each.checkVisibility({ visibilityProperty: true }) && !each.disabled && !each.closest("[inert]"))"""
+SEEN = """() => {
+  const here = document.activeElement;
+  window.reached.add(here);
+  if (here.matches("video")) return [false, null]; // the browser marks the control inside
+  const marks = [here, ...here.children].map(each => getComputedStyle(each));
+  const marked = marks.some(each => each.outlineStyle !== "none" || each.boxShadow !== "none");
+  return [here === document.body, marked ? null : here.outerHTML.slice(0, 120)];
+}"""
+
+
 @pytest.mark.parametrize("name", ["book/intro", "notebooks/01_gan"])
-def test_a_keyboard_reaches_everything(visit, name):
-    page = visit(name).page
-    page.set_viewport_size({"width": 1280, "height": 800})
-    out_of_reach = page.evaluate(
-        """() => [...document.querySelectorAll(
-            "main a[href], main button, main summary, main input, main select, main video[controls]")]
-          .filter(each => each.checkVisibility() && each.tabIndex < 0 && !each.matches(".headerlink, [type=checkbox]"))
-          .map(each => each.outerHTML.slice(0, 120))"""
-    )
-    assert not out_of_reach
-    assert not page.locator("[tabindex]").evaluate_all("all => all.filter(one => one.tabIndex > 0).length")
-    for _ in range(6):  # no element keeps the focus
-        before = page.evaluate_handle("document.activeElement")
+def test_tab_reaches_everything_and_shows_where_it_is(visit, name):
+    page = visit(name)
+    page.evaluate("() => { window.reached = new Set(); document.body.tabIndex = -1; document.body.focus(); }")
+    unmarked = []
+    for _ in range(page.evaluate(f"({REACHABLE})().length") * 2 + 50):
         page.keyboard.press("Tab")
-        assert page.evaluate("before => document.activeElement !== before", before)
+        ended, without_mark = page.evaluate(SEEN)
+        if ended:
+            break
+        unmarked += [without_mark] if without_mark else []
+    assert unmarked == []
+    missed = f"({REACHABLE})().filter(each => !window.reached.has(each)).map(each => each.outerHTML.slice(0, 120))"
+    assert page.evaluate(missed) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_figures_stand_out_from_their_ground_on_light_and_dark_pages(visit, scheme):
     """The darkest and the lightest hundredth of a figure's pixels differ by 4.5 to 1 or more."""
-    page = visit("book/foundations/gan").page
-    page.set_viewport_size({"width": 1280, "height": 800})
-    page.evaluate("scheme => { document.documentElement.dataset.theme = scheme }", scheme)
+    page = visit("book/foundations/gan")
+    browser.show(page, scheme)
     figures = page.locator("article img.dark-light")
     assert figures.count()
     for index in range(min(3, figures.count())):
@@ -183,4 +201,3 @@ def test_figures_stand_out_from_their_ground_on_light_and_dark_pages(visit, sche
         light = linear @ np.array([0.2126, 0.7152, 0.0722])
         low, high = np.quantile(light, [0.01, 0.99])
         assert (high + 0.05) / (low + 0.05) >= 4.5
-    page.evaluate("() => { document.documentElement.dataset.theme = 'light' }")
