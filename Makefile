@@ -15,11 +15,13 @@ SHARED := -n 2 --dist loadfile
 
 export OMP_NUM_THREADS = 1
 
-.PHONY: help book slides test notebooks lab tensorboard checkpoints bench board versions address clean
+.PHONY: help book slides pdf browser test notebooks lab tensorboard checkpoints bench board versions address clean
 
 help:
 	@echo "make book         build the pages from the committed outputs, and print where they are"
 	@echo "make slides       the pictures and films of each chapter as slides for a class, in _build/slides"
+	@echo "make pdf          the whole book as one PDF, _build/vidgen_lab.pdf, printed by Chromium"
+	@echo "make browser      visit every page in Chromium, and write results/browser.json"
 	@echo "make test         style, import contracts, unit tests, every lab cell, the repository itself"
 	@echo "make notebooks    run every lab again at preset ci and write its outputs, card and set-up cell"
 	@echo "make lab          open the labs in JupyterLab"
@@ -48,6 +50,12 @@ book: $(READY)
 
 slides: $(READY)
 	$(BIN)/python tools/slides.py
+
+pdf: $(READY)
+	$(BIN)/python tools/print_book.py
+
+browser: $(READY)
+	$(BIN)/python tools/browser.py
 
 test: export VIDGEN_PRESET = ci
 test: book
