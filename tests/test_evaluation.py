@@ -168,8 +168,12 @@ class Matcher(Model):
 
 def test_a_model_of_clips_and_captions_is_measured_by_whether_each_finds_the_other_among_a_hundred():
     right, blind = (values(evaluate(Matcher(blind), 200)) for blind in (False, True))
+    captions = MovingDigits("test", size=16, frames=8, color=True).__getitems__(list(range(200)))["caption"]
+    best = (len(set(captions[:100])) + len(set(captions[100:]))) / 200  # among equal captions chance decides
+    assert 0.8 < best < 1
     for what in ("caption of a clip", "clip of a caption"):
-        assert right[f"{what} found, R@1 of 100"] == 1 and blind[f"{what} found, R@1 of 100"] < 0.1
+        assert right[f"{what} found, R@1 of 100"] == pytest.approx(best)
+        assert blind[f"{what} found, R@1 of 100"] < 0.1
     assert right["cosine of a clip and its caption"] == 1 and right["cosine of a clip and another's caption"] < 0.1
     (first, *_) = evaluate(Matcher(), 250)
     assert {"clips": 200, "candidates": 100, "split": "test", "seed": 0}.items() <= first.protocol.items()
