@@ -454,7 +454,7 @@ def shipped(fusion: Model) -> dict[str, Any]:
     """Clips of the captions at the top, clips of pairs that training never showed, and where codes look."""
     drawn = asked(fusion, TOLD)
     write_bytes(OUT / "samples.mp4", mp4_bytes(frames_of(drawn, columns=4).repeat(4, 1).repeat(4, 2), fps=8))
-    viz.save(drawn[:6, :, ::2], OUT / "samples.png")
+    viz.save(drawn[:, :, ::2], OUT / "samples.png")
     viz.save(asked(fusion, NEVER)[:, :, ::2], OUT / "unseen.png")
     captions = {"captions": dict(enumerate(TOLD)), "unseen": dict(enumerate(NEVER))}
     return {**captions, "guidance": GUIDANCE, "attention": attention(fusion)}
