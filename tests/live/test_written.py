@@ -10,8 +10,9 @@ from vidgen_lab.models.videogpt import Writer
 from vidgen_lab.nn.transformer import sharpen
 
 SIDE, GAP = 32, 2
-PICTURE, STRIP = 0, -2  # canvases of the figure; the last is the grid of codes
+STRIP = -2  # canvas of the frames; the last is the grid of codes
 VIDEOGPT = "book/video/videogpt", "write"
+FUSION = "book/video/fusion", "caption"
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def write(visit):
 
 
 def written(figure) -> dict:
-    """Writes on until the clip is complete. What it was asked for, its codes, and its frames `(T, H, W, 3)`."""
+    """Writes on until the clip is complete. Its codes and its frames."""
     figure.figure.get_by_label("Codes a second").press("End")
     figure.figure.get_by_role("button", name="Write").press("Enter")
     figure.page.wait_for_function(
@@ -36,10 +37,13 @@ def written(figure) -> dict:
         "return shown.codes.length === 256 && shown.clip.codes === 256; }",
         arg=figure.selector,
     )
-    shown, count = figure.stage("{ codes: stage.shown.codes, count: stage.shown.asked.count }"), 16
+    return {"codes": figure.stage("stage.shown.codes"), "frames": frames_of(figure)}
+
+
+def frames_of(figure) -> np.ndarray:
+    """Those on the strip, `(T, H, W, 3)`."""
     strip = figure.pixels(figure.figure.locator(".live-stage canvas").count() + STRIP)
-    frames = [strip[:SIDE, t * (SIDE + GAP) : t * (SIDE + GAP) + SIDE] for t in range(count)]
-    return {**shown, "frames": np.stack(frames)}
+    return np.stack([strip[:SIDE, left : left + SIDE] for left in range(0, strip.shape[1], SIDE + GAP)])
 
 
 def choose(figure, label: str, value: str) -> None:
@@ -169,3 +173,82 @@ def test_writing_is_quick_and_light(write):
     )
     assert any(url.endswith("videogpt-cpu-step.onnx") for url in write.asked())
     assert 5e6 < sum(sizes) < 6e6
+
+
+@pytest.fixture(scope="module")
+def fusion():
+    return rounded(zoo.load_pretrained("fusion"))
+
+
+@pytest.fixture(scope="module")
+def caption(visit):
+    figure = visit(*FUSION)
+    figure.press()
+    return figure
+
+
+def type_in(figure, words: str) -> None:
+    text = figure.figure.get_by_role("textbox")
+    text.fill(words)
+    text.press("Enter")
+
+
+def test_a_clip_of_a_caption_with_guidance_is_torchs(caption, fusion):
+    figure = caption.figure
+    figure.get_by_label("Temperature").press("Home")
+    for _ in range(3):
+        figure.get_by_label("Caption guidance").press("ArrowRight")
+    type_in(caption, "A green 7 flies down-left, slowly.")
+    figure.get_by_role("button", name="Stop").press("Enter")
+    shown = written(caption)
+    condition = {"caption": ["a green 7 flies down-left slowly"]}
+    with fusion.inference():
+        clip = fusion.sample(1, condition=condition, temperature=0, guidance=2.5)[0]
+    assert levels(clip).max() > 150
+    assert np.abs(shown["frames"] - levels(clip)).max() <= 2
+    assert not caption.complaints and not caption.left()
+
+
+def test_unknown_words_are_named_with_the_vocabulary_and_the_clip_stays(caption, fusion):
+    alert = caption.figure.get_by_role("alert")
+    before = caption.stage("stage.shown.codes")
+    for words, wanted in (
+        ("a purple 3 dances left", "No “purple” and no “dances” in the vocabulary. It has: a 0 1 2"),
+        ("", "The caption has no word. The vocabulary: a 0 1"),
+        ("a red 3 and 4", "No “and” in"),
+        ("a red 3 4", "asks for 2 digits; this model moves 1."),
+        ("a " * 9, "has 9 words; give 8 at most."),
+    ):
+        type_in(caption, words)
+        assert wanted in alert.text_content()
+        assert caption.stage("stage.shown.codes") == before
+    type_in(caption, "a red 3 goes up")
+    assert alert.text_content() == ""
+
+
+def test_a_drawn_first_frame_with_and_without_a_caption_is_torchs_and_stays(caption, fusion):
+    figure = caption.figure
+    figure.get_by_label("Frames guidance").press("ArrowRight")
+    choose(caption, "Its colour", "magenta")
+    choose(caption, "First frames", "mine")
+    for told in (1, 0):
+        choose(caption, "It is", str(told))
+        stop = figure.get_by_role("button", name="Stop")
+        stop.press("Enter")
+        shown = written(caption)
+        image = torch.tensor(caption.stage("stage.shown.asked.given")).view(1, 3, SIDE, SIDE)
+        assert image[0, 0].max() == 1 and image[0, 1].max() == -1 and torch.equal(image[0, 0], image[0, 2])
+        condition = {"image": image, **({"caption": ["a red 3 goes up"]} if told else {})}
+        strengths = {"frames_guidance": 1.5, **({"guidance": 2.5} if told else {})}
+        with fusion.inference():
+            clip = fusion.sample(1, condition=condition, temperature=0, **strengths)[0]
+        assert np.abs(shown["frames"] - levels(clip)).max() <= 2
+    assert not caption.complaints
+
+
+def test_the_beginning_of_a_clip_can_be_kept(caption):
+    before = frames_of(caption)
+    choose(caption, "First frames", "more")
+    caption.figure.get_by_role("button", name="Stop").press("Enter")
+    after = written(caption)["frames"]
+    assert after.shape == before.shape and (after[:4] == before[:4]).all() and (after[4:] != before[4:]).any()
