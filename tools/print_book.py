@@ -26,18 +26,27 @@ PAPER = {
     "display_header_footer": True,
     "header_template": "<p></p>",
 }
+SHEET = {"width": 809, "height": 1120}  # what remains of the paper, in pixels of a page that is printed at this scale
 FOOT = '<p style="width: 100%; font-size: 8px; text-align: center">{title}, <span class="pageNumber"></span></p>'
-# A picture that was not yet needed is fetched now; a film of a lab shows its first frame.
+# A picture that was not yet needed is fetched now, and a film of a lab shows its first frame. A link to another page of
+# the book would lead to the server that prints: it becomes text. A table wider than the paper is made smaller.
 READY = """async () => {
   for (const picture of document.images) picture.loading = "eager";
   for (const film of document.querySelectorAll("video")) film.controls = false;
+  for (const table of document.querySelectorAll("article table")) {
+    const room = table.parentElement.clientWidth;
+    if (table.scrollWidth > room) table.style.zoom = room / table.scrollWidth;
+  }
+  for (const link of [...document.links]) {
+    if (link.origin === location.origin && link.pathname !== location.pathname) link.removeAttribute("href");
+  }
   await Promise.all([...document.images].map(picture => picture.decode().catch(() => {})));
 }"""
 
 
 def printed(chromium: Browser, site: str, name: str) -> tuple[str, PdfReader]:
     """A page of the site: its title, and its PDF."""
-    with chromium.new_context(viewport={"width": 1000, "height": 1400}, reduced_motion="reduce") as context:
+    with chromium.new_context(viewport=SHEET, reduced_motion="reduce") as context:
         page = context.new_page()
         browser.settle(page, f"{site}/{name}.html")
         browser.show(page, "light")

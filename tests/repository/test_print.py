@@ -17,4 +17,5 @@ def test_pages_are_printed_into_one_file_with_formulas_filmstrips_and_folded_sol
     assert any("MathJax_Math" in font["/FontDescriptor"]["/FontName"] for font in fonts if "/FontDescriptor" in font)
     assert sum(len(one.images) for one in book.pages[:first]) >= 2
     assert "Search" not in page  # the bar at the side stays away
+    assert "127.0.0.1" not in str([note.get_object() for one in book.pages for note in one.get("/Annots", [])])
     assert "Show the solution" in lab and "Hide the solution" not in lab
