@@ -24,7 +24,9 @@ def videogpt():
 @pytest.fixture(scope="module")
 def write(visit):
     figure = visit(*VIDEOGPT)
+    begun = figure.seconds()
     figure.press()
+    figure.first = figure.seconds() - begun
     return figure
 
 
@@ -159,7 +161,8 @@ def test_given_frames_are_the_drawing_that_flies_and_stay_as_they_are(write, vid
 
 
 def test_writing_is_quick_and_light(write):
-    """At least 30 codes a second; with what runs it the model is below 6 MB. Times are those of the page's thread."""
+    """The first picture within 1.5 s, 30 codes a second or more; with what runs it the model is below 6 MB."""
+    assert write.first < 1.5
     begun = write.seconds()
     figure = write.figure
     figure.get_by_role("button", name="Another").press("Enter")
@@ -196,8 +199,7 @@ def type_in(figure, words: str) -> None:
 def test_a_clip_of_a_caption_with_guidance_is_torchs(caption, fusion):
     figure = caption.figure
     figure.get_by_label("Temperature").press("Home")
-    for _ in range(3):
-        figure.get_by_label("Caption guidance").press("ArrowRight")
+    figure.get_by_label("Caption guidance").press("ArrowRight")
     type_in(caption, "A green 7 flies down-left, slowly.")
     figure.get_by_role("button", name="Stop").press("Enter")
     shown = written(caption)

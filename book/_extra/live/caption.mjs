@@ -49,9 +49,9 @@ export async function start(stage, { model: name, weights }) {
     },
   });
   const color = choice({ label: "Its colour", options: Object.keys(COLORS).map((word) => [word, word]), value: "green", change: anew });
-  const strength = (label) => slider({ label, min: 0, max: 8, step: 0.5, value: 1, format: (g) => g.toFixed(1) });
-  const guidance = strength("Caption guidance");
-  const framesGuidance = strength("Frames guidance");
+  const strength = (label, value) => slider({ label, min: 0, max: 8, step: 0.5, value, format: (g) => g.toFixed(1) });
+  const guidance = strength("Caption guidance", 2);
+  const framesGuidance = strength("Frames guidance", 1);
 
   const pencil = sketch("A digit of yours, for the first frame.", () => from.value === "mine" && begin());
 
