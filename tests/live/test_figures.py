@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from axe_playwright_python.sync_playwright import Axe
 from torch.nn.functional import softplus
 
 from vidgen_lab import viz, zoo
@@ -29,6 +30,7 @@ FIGURES = {  # and the page of each
     "streams": "book/video/conv3d",
     "swap": "book/video/temporal",
     "flight": "book/video/continuous",
+    "fan": "book/video/continuous",
 }
 MODELS = {
     "walk": ("dcgan-cpu", "generator"),
@@ -37,6 +39,7 @@ MODELS = {
     "streams": ("vgan-cpu", "generator"),
     "swap": ("mocogan-cpu", "frames"),
     "flight": ("mocogan-ode-cpu", "slope"),
+    "fan": ("mocogan-sde-cpu", "frame"),
 }
 
 
@@ -85,6 +88,24 @@ def test_a_page_loads_nothing_for_a_live_figure_but_its_button(figure, demo):
 def test_a_page_without_a_live_figure_has_nothing_of_them():
     without = (HTML / "book/appendix/glossary.html").read_text()
     assert "/live/" not in without and "onnxruntime" not in without
+
+
+def test_the_page_of_all_figures_loads_the_one_that_is_touched_and_no_other(visit):
+    seen = visit("book/live", "walk")
+    shown = seen.page.locator("figure.live").evaluate_all("(figures) => figures.map((each) => each.dataset.demo)")
+    assert set(FIGURES) <= set(shown)
+    assert seen.asked("/live/", "/onnxruntime/") == ["/live/start.js"]
+    seen.press()
+    assert seen.asked("/live/models/") == ["/live/models/dcgan-cpu-generator.onnx", "/live/models/dcgan-cpu.json"]
+    assert not seen.complaints and not seen.left()
+
+
+def test_the_front_page_opens_on_a_figure_that_needs_no_model(visit):
+    seen = visit("book/intro", "ring")
+    assert seen.asked("/live/") == ["/live/start.js"]
+    seen.press()
+    assert not seen.asked("/onnxruntime/", "/live/models/")
+    assert not seen.complaints and not seen.left()
 
 
 @pytest.mark.parametrize("demo", MODELS)
@@ -142,9 +163,9 @@ def test_a_figure_is_there_soon_after_the_first_touch_loads_less_than_6_mb_and_c
 
 @pytest.mark.parametrize("demo", FIGURES)
 def test_an_open_figure_has_no_serious_barrier(opened, demo):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     seen = opened(demo)
-    found = axe.Axe().run(seen.page, context=seen.selector).response["violations"]
+    options = {"resultTypes": ["violations"], "preload": False}  # its preload asks for files at wrong places
+    found = Axe().run(seen.page, context=seen.selector, options=options).response["violations"]
     assert not [each["id"] for each in found if each["impact"] in ("serious", "critical")]
 
 
@@ -262,7 +283,9 @@ def test_the_picture_on_the_walk_is_torchs_for_the_same_latent(opened):
 
 
 def labels(visit, names: dict[str, str]) -> dict[str, torch.Tensor]:
-    return {name: torch.tensor([int(visit.figure.get_by_label(label).input_value())]) for name, label in names.items()}
+    """What is chosen, by the name of the model's label; `names` gives the words in the page."""
+    chosen = {name: visit.figure.get_by_label(re.compile(f"^{words}")).input_value() for name, words in names.items()}
+    return {name: torch.tensor([int(value)]) for name, value in chosen.items()}
 
 
 def test_a_flight_at_any_time_is_torchs(opened):
@@ -279,6 +302,36 @@ def test_a_flight_at_any_time_is_torchs(opened):
             frame = model.generator(model.generator.codes(content, path, None, asked))[0, 0, 0]
         assert frame.max() > 0 and near(flight.pixels(), frame)
     assert not flight.complaints
+
+
+def test_the_futures_of_a_start_are_torchs_and_with_half_the_noise_they_stay_nearer(opened):
+    fan, model = opened("fan"), zoo.load_pretrained("mocogan-sde")
+    fan.act(partial(fan.figure.get_by_label("Moment").press, "End"))
+    apart = {}
+    for strength in (1.0, 0.5):
+        while float(fan.figure.get_by_label("Noise").input_value()) > strength:
+            fan.act(partial(fan.figure.get_by_label("Noise").press, "ArrowLeft"))
+        shown = fan.stage("stage.shown")
+        asked = labels(fan, {"digit": "Digit", "direction": "Direction in frame 0", "speed": "Speed"})
+        asked = {name: value.expand(6) for name, value in asked.items()}
+        noise = torch.tensor(shown["noise"]).view(15, 6, -1, model.config.motion_dim)
+        noise = strength * model.config.noise * noise.transpose(0, 1).flatten(1, 2)
+        content, begin = (torch.tensor([shown[name]]).expand(6, -1) for name in ("content", "start"))
+        with model.inference():
+            path = model.generator.path(begin, range(16), noise, asked)
+            last = model.generator(model.generator.codes(content, path, None, asked))[:, 0, -1]
+        drawn = fan.pixels(1)
+        for k, frame in enumerate(last):
+            assert frame.max() > 0 and near(drawn[:, 34 * k : 34 * k + 32], frame)
+        ink = (last + 1) / 2
+        places = torch.arange(32) + 0.5
+        centres = torch.stack([(ink.sum(axis) * places).sum(1) for axis in (1, 2)], dim=1) / ink.sum((1, 2))[:, None]
+        apart[strength] = shown["apart"]
+        assert shown["apart"] == pytest.approx(
+            (centres - centres.mean(0)).square().sum(1).mean().sqrt().item(), abs=0.05
+        )
+    assert apart[0.5] < apart[1.0]
+    assert not fan.complaints
 
 
 def test_swapped_clips_are_torchs(opened):
