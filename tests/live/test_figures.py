@@ -358,7 +358,7 @@ def test_swapped_clips_are_torchs(opened):
 def test_a_drawing_gets_torchs_codes_and_other_codes_draw_what_torch_draws(opened):
     """By keyboard alone. The page runs weights of 8 bits, so torch gets the same."""
     codes, model = opened("codes"), rounded(zoo.load_pretrained("vqvae"))
-    paper, state = codes.figure.get_by_label("Draw a digit here."), codes.figure.locator(".live-state")
+    paper, state = codes.figure.get_by_label("Draw a digit here."), codes.figure.locator(".live-state").first
     for key in ("Space", *4 * ["ArrowDown"], *3 * ["ArrowLeft"]):
         paper.press(key)
         codes.page.wait_for_timeout(20)

@@ -118,9 +118,12 @@ export async function start(stage, { model: name, weights }) {
 
   const places = make("div", { className: "live-grid", role: "group", "aria-label": "The codes, place by place" }, ...cells);
   places.style.gridTemplateColumns = `repeat(${grid}, 1fr)`;
-  const views = make("div", { className: "live-views" }, paper.element, places, picture);
+  const view = (words, element) => make("div", { className: "live-view" }, element, make("span", {}, words));
+  const views = [view("draw here", paper.element), view("its codes", places), view("what they draw", picture)];
   const buttons = row(button("Clear the drawing", clear), button("The encoder's codes again", () => redraw(3)));
-  stage.append(panel(views, buttons, click, hand, state), palette);
+  const hint = `All ${count} codes, each as it draws one place of an empty picture: press one to take it in hand.`;
+  const pictures = make("div", { className: "live-views" }, ...views);
+  stage.append(panel(pictures, buttons, click, hand, state), palette, make("p", { className: "live-state" }, hint));
   paper.redraw();
   await redraw(3);
 }
