@@ -24,6 +24,7 @@
       button.remove();
       note.textContent = "";
       stage.querySelector("button, input, select").focus({ preventScroll: true });
+      stage.scrollIntoView({ block: "nearest" }); // what stood here may have been higher
     } catch (error) {
       stage.remove();
       button.disabled = false;
