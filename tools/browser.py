@@ -42,7 +42,7 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 PATIENCE = 120_000  # milliseconds: a busy machine is slow
-PHONE = 375  # pixels
+SCREEN, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 800}  # pixels
 # What axe does not read, since it costs minutes and shows nothing new: all but the first entry of a section of the
 # reference, listings below the first heading, and the boxes that formulas are made of.
 NOT_READ = ["section > dl.py ~ dl.py", "section section .highlight", "mjx-math"]
@@ -123,12 +123,11 @@ def show(page: Page, scheme: str) -> None:
     )
 
 
-def complaints(page: Page, rule: str | None = None) -> list[str]:
-    """What axe-core finds that is serious or critical, by one rule or by all: rule, and where."""
-    options = {"resultTypes": ["violations"], "preload": False}  # its preload asks for files at wrong places
-    options |= {"runOnly": [rule]} if rule else {}
-    context = {"exclude": [[each] for each in NOT_READ]}
-    found = Axe().run(page, context=context, options=options).response["violations"]
+def complaints(page: Page, contrasts: bool) -> list[str]:
+    """What axe-core finds that is serious or critical, in contrasts or in all else: rule, and where."""
+    rules = {"runOnly": ["color-contrast"]} if contrasts else {"rules": {"color-contrast": {"enabled": False}}}
+    options = {"resultTypes": ["violations"], "preload": False, **rules}  # its preload asks for files at wrong places
+    found = Axe().run(page, context={"exclude": [[each] for each in NOT_READ]}, options=options).response["violations"]
     serious = [each for each in found if each["impact"] in ("serious", "critical")]
     return [f"{each['id']}: {node['html'][:120]}" for each in serious for node in each["nodes"]]
 
@@ -149,11 +148,11 @@ class Report:
     not_playing: list[str] = field(default_factory=list)
     wide_on_a_phone: list[str] = field(default_factory=list)
     axe: list[str] = field(default_factory=list)
-    axe_dark: list[str] | None = None  # contrasts on the dark page; the other rules are the same
+    contrasts: list[str] = field(default_factory=list)  # that axe finds too weak, on the light and on the dark page
 
 
-def look(browser: Browser, site: str, name: str, dark: bool = True) -> Report:
-    """Visit a page of the site; `dark` asks axe about its dark version too."""
+def look(browser: Browser, site: str, name: str, contrasts: bool = True) -> Report:
+    """Visit a page of the site. `contrasts` are what takes axe longest."""
     report, loaded = Report(), set()
 
     def asked(url: str) -> None:
@@ -162,7 +161,7 @@ def look(browser: Browser, site: str, name: str, dark: bool = True) -> Report:
         elif not url.startswith(("data:", "blob:")):
             report.elsewhere.append(url)
 
-    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+    with browser.new_context(viewport=SCREEN) as context:
         page = context.new_page()
         page.on("request", lambda request: asked(request.url))
         page.on("requestfailed", lambda request: report.failed.append(request.url))
@@ -176,13 +175,13 @@ def look(browser: Browser, site: str, name: str, dark: bool = True) -> Report:
         report.formulas = page.locator("article .math").count()
         drawn = page.locator("article mjx-container").count()
         report.not_drawn = max(0, report.formulas - drawn) + page.locator("mjx-merror").count()
-        report.axe = complaints(page)
-        if dark:
-            show(page, "dark")
-            report.axe_dark = complaints(page, "color-contrast")
+        report.axe = complaints(page, contrasts=False)
+        for scheme in ("light", "dark") if contrasts else ():
+            show(page, scheme)
+            report.contrasts += complaints(page, contrasts=True)
         report.films = page.locator("article video").count()
         report.not_playing = page.evaluate(PLAY)
-        page.set_viewport_size({"width": PHONE, "height": 800})
+        page.set_viewport_size(PHONE)
         report.wide_on_a_phone = page.evaluate(WIDE)
     return report
 
@@ -204,7 +203,7 @@ def main() -> None:
         print(f"{'page':34} {'MB':>5} {'paint, ms':>9} {'errors':>6} {'failed':>6} {'films':>5} {'axe':>4} {'wide':>4}")
         for name in pages():
             row = rows[name] = look(browser, site, name)
-            axe = len(row.axe) + len(row.axe_dark)
+            axe = len(row.axe) + len(row.contrasts)
             failed = len(row.failed) + len(row.elsewhere)
             print(
                 f"{name:34} {row.bytes / 1e6:5.2f} {row.first_paint_ms:9.0f} {len(row.errors):6} {failed:6} "
@@ -221,7 +220,7 @@ def main() -> None:
         "films": sum(row.films for row in rows.values()),
         "films_not_playing": sum(len(row.not_playing) for row in rows.values()),
         "formulas": sum(row.formulas for row in rows.values()),
-        "axe_serious": sum(len(row.axe) + len(row.axe_dark) for row in rows.values()),
+        "axe_serious": sum(len(row.axe) + len(row.contrasts) for row in rows.values()),
         "wide_on_a_phone": sum(len(row.wide_on_a_phone) for row in rows.values()),
     }
     write_json(
