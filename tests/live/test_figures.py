@@ -100,8 +100,10 @@ def test_the_page_of_all_figures_loads_the_one_that_is_touched_and_no_other(visi
     assert not seen.complaints and not seen.left()
 
 
-def test_the_front_page_opens_on_a_figure_that_needs_no_model(visit):
+def test_the_front_page_opens_on_a_walk_and_has_a_figure_that_needs_no_model(visit):
     seen = visit("book/intro", "ring")
+    shown = seen.page.locator("figure.live").evaluate_all("(figures) => figures.map((each) => each.dataset.demo)")
+    assert shown == ["walk", "ring"]
     assert seen.asked("/live/") == ["/live/start.js"]
     seen.press()
     assert not seen.asked("/onnxruntime/", "/live/models/")
