@@ -94,28 +94,25 @@ export async function start(stage, { model: name, weights }) {
     const missing = known.reduce((sum, k) => sum + 1 - k, 0) / area;
     state.textContent =
       `Step ${steps} of ${STEPS}: loss ${best.loss.toFixed(1)} in the best of ${STARTS} searches. ` +
-      `${(100 * missing).toFixed(0)} % of the picture is missing.`;
+      (missing ? `${(100 * missing).toFixed(0)} % of the picture is missing.` : "Nothing is missing: paint over a part of the digit.");
     const shown = { digit, known, latent: best.latent, loss: best.loss, steps };
     Object.assign(stage, { shown, drawn: (stage.drawn ?? 0) + 1 }); // tests look at it
   };
   // 1: one step further; 2: from the start
   const work = oneAtATime(async (wish) => {
     if (wish === 2) anew();
-    await step();
-    show();
+    if (steps < STEPS) {
+      await step();
+      show();
+    }
+    if (steps === STEPS) searching.run(false);
   });
   const begin = async () => {
     await work(2);
     searching.run(!lessMotion());
   };
-  const searching = film(
-    filled,
-    () => {
-      if (steps >= STEPS) searching.run(false);
-      else work(1);
-    },
-    { word: "Search", pause: 40 },
-  );
+  const further = () => work(steps < STEPS ? 1 : 2); // after the last step, from other noise
+  const searching = film(filled, further, { word: "Search", pause: 40 });
 
   const cut = () => {
     for (let k = 0; k < area; k++) known[k] = HOLES[hole.value](k % side, Math.floor(k / side), side) ? 0 : 1;
@@ -134,9 +131,9 @@ export async function start(stage, { model: name, weights }) {
     value: "half",
     change: cut,
   });
-  const further = button("One step", () => {
+  const once = button("One step", () => {
     searching.run(false);
-    work(1);
+    further();
   });
   const mend = () => {
     hole.set("yours");
@@ -144,7 +141,7 @@ export async function start(stage, { model: name, weights }) {
   };
 
   const views = [view("paint here", paper.element), view("filled in", filled), view("drawn whole", whole), view("the digit", truth)];
-  const buttons = row(searching.element, further, button("From other noise", begin), button("Mend the hole", mend));
+  const buttons = row(searching.element, once, button("From other noise", begin), button("Mend the hole", mend));
   stage.append(panel(make("div", { className: "live-views" }, ...views), buttons, hole, which, state));
   known.forEach((_, k) => (known[k] = HOLES.half(k % side, 0, side) ? 0 : 1));
   paper.redraw();
