@@ -98,6 +98,6 @@ export async function start(stage, { model: name, weights }) {
       count,
     };
   };
-  const below = [make("span", {}, "Your first frame: draw it"), ...pencil.elements, color.element];
+  const below = [make("span", {}, "Your first frame: draw it, then choose “my drawing”"), ...pencil.elements, color.element];
   begin = await desk(stage, model, { ask, controls: [caption, wrong, told, from, guidance, framesGuidance], below });
 }

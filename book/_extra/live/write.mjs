@@ -44,6 +44,6 @@ export async function start(stage, { model: name, weights }) {
       count,
     };
   };
-  const below = [make("span", {}, "Your digit: draw one"), ...pencil.elements];
+  const below = [make("span", {}, "Your digit: draw one, then set how the clip begins"), ...pencil.elements];
   begin = await desk(stage, model, { ask, controls: [given, digit, direction, speed, guidance], below });
 }
