@@ -48,7 +48,7 @@ export async function start(stage, { model: name, weights }) {
     drawGrey(views.foreground.picture, cut(parts.foreground), side, side);
     drawGrey(views.background.picture, parts.background, side, side);
     const mean = mask.reduce((sum, m) => sum + m, 0) / mask.length;
-    state.textContent = `Frame ${moment.value} of ${frames}. The mask is open at ${(100 * mean).toFixed(0)} % of the clip.`;
+    state.textContent = `Frame ${moment.value}; the last is ${frames - 1}. The mask is open at ${(100 * mean).toFixed(0)} % of the clip.`;
     const shown = { latent: latents[which.value - 1], push: push.value, moment: moment.value };
     Object.assign(stage, { shown, drawn: (stage.drawn ?? 0) + 1 }); // tests look at it
   };

@@ -55,7 +55,7 @@ export async function start(stage, { model: name, weights }) {
         drawGrey(picture, frames.subarray(at, at + SIDE ** 2), SIDE, SIDE, j * (SIDE + GAP), k * (SIDE + GAP)),
       ),
     );
-    state.textContent = `Frame ${frame.value} of ${count}${count > TRAINED ? `; training clips had ${TRAINED}` : ""}.`;
+    state.textContent = `Frame ${frame.value}; the last is ${count - 1}${count > TRAINED ? `, and in training clips it was ${TRAINED - 1}` : ""}.`;
     Object.assign(stage, { shown: { contents, motions, frame: frame.value }, drawn: (stage.drawn ?? 0) + 1 }); // for tests
   };
 
