@@ -1,33 +1,32 @@
-"""Live figures in the page: what each loads, how soon its first picture is there, how soon it answers a hand.
+"""Live figures in the page: what each loads, how soon its first picture is there, how soon it answers, or writes.
 
     python benchmarks/live_figures.py --json results/live-figures.json
 
 `make book` comes first. A headless Chromium opens each page of a plain file server and presses the figure's button.
-Then one control is moved many times, and each time the picture is waited for. Times are those of the clock, the median
-over the moves, and those that the page's thread worked on the processor, which other programs change less: the mean.
-Run it on a quiet machine: its load is noted. And what 8 bits change is measured, for models that the page gets rounded.
+Then one control is moved many times, and each time the picture is waited for; figures that write codes write whole
+clips instead, as quickly as the page can, for each number of copies that guidance may ask for. Times are those of the
+clock, the median over moves or codes, and those that the page's thread worked on the processor, which other programs
+change less: the mean. Run it on a quiet machine: its load is noted.
 """
 
 import argparse
 import os
-import threading
+import sys
 import time
 from datetime import date
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import torch
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from vidgen_lab import zoo
 from vidgen_lab.core.manifest import environment
-from vidgen_lab.data import MovingDigits
-from vidgen_lab.export import rounded
 from vidgen_lab.training.state import write_json
 
-HTML = Path(__file__).resolve().parent.parent / "_build/html"
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import browser  # noqa: E402
+
 FIGURES = {  # page, and the control that is moved: a slider's label, a button's name, or none where codes are written
     "ring": ("book/foundations/gan", "One step"),
     "walk": ("book/foundations/dcgan", "Place on the walk"),
@@ -37,10 +36,11 @@ FIGURES = {  # page, and the control that is moved: a slider's label, a button's
     "swap": ("book/video/temporal", "Frames"),
     "flight": ("book/video/continuous", "Time, in frames"),
     "fan": ("book/video/continuous", "Noise"),
-    "write": ("book/video/videogpt", None),  # benchmarks/live_writing.py times the codes of these two
+    "write": ("book/video/videogpt", None),
     "caption": ("book/video/fusion", None),
 }
-MOVES = 41
+WRITERS = {"write": ("videogpt", (1, 2)), "caption": ("fusion", (1, 2, 3))}  # and for how many copies they may write
+MOVES, CLIPS = 41, 3
 ANSWERS = """async ([figure, name, moves]) => {
   const stage = document.querySelector(`figure.live[data-demo=${figure}] .live-stage`);
   const label = [...stage.querySelectorAll("label")].find((each) => each.textContent.startsWith(name));
@@ -64,17 +64,47 @@ ANSWERS = """async ([figure, name, moves]) => {
 }"""
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        pass
+WRITE = """async ([root, name, weights, copies]) => {
+  const { loadModel } = await import(`${root}/live/model.mjs`);
+  const { pick, sharpen, Writer } = await import(`${root}/live/writer.mjs`);
+  const { uniform } = await import(`${root}/live/live.mjs`);
+  const model = await loadModel(name, weights, ["tell", "step"]);
+  const inputs = {};
+  for (const [port, { shape, dtype, range }] of Object.entries(model.card.graphs.tell.inputs)) {
+    const size = shape.slice(1).reduce((product, side) => product * side, copies);
+    inputs[port] = dtype === "int64" ? new BigInt64Array(size).fill(1n) : new Float32Array(size).fill(range[0]);
+  }
+  const [chance, times] = [uniform(1), []];
+  const writer = new Writer(model, await model.run("tell", inputs), copies);
+  while (!writer.done) {
+    const begun = performance.now();
+    const logits = await writer.logits(Array.from({ length: copies }, () => 1 / copies));
+    writer.codes.push(pick(sharpen(logits, 1, 1), chance()));
+    times.push(performance.now() - begun);
+  }
+  return times;
+}"""
 
 
-def measure(browser: Browser, site: str, html: Path, demo: str) -> dict[str, Any]:
+def middle(times: list[float]) -> dict[str, float]:
+    """Milliseconds: the median, and what one in twenty takes longer than."""
+    times = sorted(times)
+    return {"ms": times[len(times) // 2], "ms_95": times[int(0.95 * len(times))]}
+
+
+def written(page: Page, site: str, name: str, copies: int) -> dict[str, float]:
+    """How quickly clips of a model that ships are written."""
+    given = [site, f"{name}-cpu", zoo.shipped_hash(name), copies]
+    times = [each for _ in range(CLIPS) for each in page.evaluate(WRITE, given)]
+    return {**middle(times), "codes_a_second": 1000 * len(times) / sum(times)}
+
+
+def measure(chromium: Browser, site: str, demo: str) -> dict[str, Any]:
     """One figure, on a page that was never opened before."""
     address, control = FIGURES[demo]
-    context = browser.new_context(reduced_motion="reduce")
+    context = chromium.new_context(reduced_motion="reduce")
     page = context.new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(browser.PATIENCE)
     asked: set[str] = set()
     page.on("request", lambda request: asked.add(request.url.removeprefix(site).partition("?")[0]))
     page.goto(f"{site}/{address}.html", wait_until="load")
@@ -92,16 +122,19 @@ def measure(browser: Browser, site: str, html: Path, demo: str) -> dict[str, Any
     figure.locator(".live-stage canvas").first.wait_for(state="visible")
     clock, thread = time.perf_counter() - begun, worked() - before
     page.wait_for_timeout(1000)
-    answer = {}
     if control:
         before = worked()
-        times = sorted(page.evaluate(ANSWERS, [demo, control, MOVES]))
-        moved = 1000 * (worked() - before) / MOVES
-        answer = {"to": control, "ms": times[MOVES // 2], "ms_95": times[int(0.95 * MOVES)], "thread_ms": moved}
+        times = page.evaluate(ANSWERS, [demo, control, MOVES])
+        thread_ms = 1000 * (worked() - before) / MOVES
+        then = {"answer": {"to": control, **middle(times), "thread_ms": thread_ms}}
+    else:
+        name, copies = WRITERS[demo]
+        then = {"codes": {str(each): written(page, site, name, each) for each in copies}}
     context.close()
 
     def megabytes(urls: set[str]) -> float:
-        return sum((html / url.strip("/")).stat().st_size for url in urls if (html / url.strip("/")).is_file()) / 1e6
+        paths = (browser.HTML / url.strip("/") for url in urls)
+        return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
 
     return {
         "page": address,
@@ -109,65 +142,29 @@ def measure(browser: Browser, site: str, html: Path, demo: str) -> dict[str, Any
         "megabytes": megabytes({url for url in asked if url.startswith(("/live/", "/onnxruntime/"))}),
         "model_megabytes": megabytes({url for url in asked if url.endswith(".onnx")}),
         "page_megabytes": megabytes({url for url in opened if "/mathjax/" not in url}),
+        "mathjax_megabytes": megabytes({url for url in opened if "/mathjax/" in url}),
         "first_picture": {"seconds": clock, "thread_seconds": thread},
-        **({"answer": answer} if control else {}),
-    }
-
-
-def rounding() -> dict[str, Any]:
-    """What 8 bits change: PSNR of held-out frames through the VQ-VAE, and levels of 255 in VGAN's clips."""
-    exact = zoo.load_pretrained("vqvae")
-    near = rounded(exact)
-    frames = MovingDigits("test", size=32, frames=1).__getitems__(list(range(256)))["video"][:, :, 0]
-    psnr = {
-        key: 10 * torch.log10(4 / (model.reconstruct(frames) - frames).square().mean()).item()
-        for key, model in (("exact", exact), ("rounded", near))
-    }
-    clips = zoo.load_pretrained("vgan")
-    asked = {"digit": torch.arange(64) % 10, "direction": torch.arange(64) % 8, "speed": torch.arange(64) % 2}
-    latent = torch.randn(64, clips.config.latent_dim, generator=torch.Generator().manual_seed(0))
-    videos = []
-    for model in (clips, rounded(clips)):
-        with model.inference():
-            videos.append(model.streams(latent, asked)["video"])
-    away = (videos[0] - videos[1]).abs() * 127.5
-    same = (exact.encode(frames) == near.encode(frames)).float().mean().item()
-    return {
-        "vqvae": {"psnr": psnr, "same_codes": same, "frames": len(frames)},
-        "vgan": {"levels_mean": away.mean().item(), "levels_most": away.max().item(), "clips": len(latent)},
+        **then,
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="write a manifest here")
-    parser.add_argument("--html", type=Path, default=HTML, help="the built book")
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=given.html))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     load, rows = os.getloadavg()[0], {}
-    with sync_playwright() as play:
-        browser = play.chromium.launch(args=["--no-sandbox", "--disable-gpu"], executable_path="/usr/bin/chromium")
+    with browser.served() as site, browser.launched() as chromium:
+        protocol = {"browser": f"Chromium {chromium.version}", "load_before": load, "moves": MOVES, "clips": CLIPS}
         for demo in FIGURES:
-            row = rows[demo] = measure(browser, f"http://127.0.0.1:{server.server_port}", given.html, demo)
-            first, answer = row["first_picture"], row.get("answer", {})
+            row = rows[demo] = measure(chromium, site, demo)
+            first = row["first_picture"]
             times = f"first picture after {first['seconds']:.2f} s ({first['thread_seconds']:.2f} of its thread)"
-            if answer:
-                times += f", {answer['to']} after {answer['ms']:.1f} ms ({answer['thread_ms']:.1f})"
-            print(f"{demo:8} {row['megabytes']:5.2f} MB, {times}", flush=True)
-        chromium = browser.version
-        browser.close()
-    server.shutdown()
-    protocol = {
-        "browser": f"Chromium {chromium}",
-        "load_before": load,
-        "load_after": os.getloadavg()[0],
-        "moves": MOVES,
-    }
+            print(f"{demo:8} {row['megabytes']:5.2f} MB, {times}, {row.get('answer') or row['codes']}", flush=True)
+    protocol["load_after"] = os.getloadavg()[0]
+    protocol["weights_sha256"] = {name: zoo.shipped_hash(name) for name, _ in WRITERS.values()}
     if given.json:
         about = {"command": "python benchmarks/live_figures.py", **environment(), "date": date.today().isoformat()}
-        write_json(given.json, {**about, "protocol": protocol, "rows": rows, "rounding": rounding()})
+        write_json(given.json, {**about, "protocol": protocol, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,15 +1,19 @@
-"""What 8 bits cost: the priors that live figures run, with their weights rounded, beside themselves as they ship.
+"""What 8 bits cost: the models that live figures run with rounded weights, beside themselves as they ship.
 
     OMP_NUM_THREADS=1 python results/rounding.py            writes results/rounding.json
     OMP_NUM_THREADS=1 python results/rounding.py --fast     eight clips of each; writes nothing
 
-Both read the same codes of held-out clips, those of the tokenizer as it ships: nats a code, and in how many of the
-places the likeliest code is the same. And both decode these codes: PSNR to the clips. About 60 CPU-seconds.
+Of the VQ-VAE: PSNR of held-out frames, and how many codes stay the same. Of VGAN: levels of 255 between its clips of
+the same noise. Of the priors, which read the same codes of held-out clips, those of the tokenizer as it ships: nats a
+code, in how many of the places the likeliest code is the same, and PSNR of what their decoders make of these codes.
+About 60 CPU-seconds.
 """
 
 import argparse
 from datetime import date
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy, mse_loss
@@ -33,7 +37,7 @@ def logits(model: Model, batch: Batch, codes: torch.Tensor) -> torch.Tensor:
     return model.decoder(vectors, model.decoder.tell(*model.fuse(model._asked(len(codes), batch))))
 
 
-def measure(name: str, clips: int) -> dict[str, dict[str, float]]:
+def prior(name: str, clips: int) -> dict[str, dict[str, float]]:
     exact = zoo.load_pretrained(name)
     near = rounded(exact)
     data = MovingDigits("test", color=name == "fusion", paraphrase=name == "fusion")
@@ -58,19 +62,49 @@ def measure(name: str, clips: int) -> dict[str, dict[str, float]]:
     return {**rows, "cost": {key: rows["rounded"][key] - rows["exact"][key] for key in ("nats", "psnr")}, "same": same}
 
 
+def vqvae(frames: int) -> dict[str, Any]:
+    exact = zoo.load_pretrained("vqvae")
+    near = rounded(exact)
+    held_out = MovingDigits("test", frames=1).__getitems__(list(range(frames)))["video"][:, :, 0]
+    psnr = {
+        key: 10 * torch.log10(4 / mse_loss(model.reconstruct(held_out), held_out)).item()
+        for key, model in (("exact", exact), ("rounded", near))
+    }
+    return {"psnr": psnr, "same": (exact.encode(held_out) == near.encode(held_out)).float().mean().item()}
+
+
+def vgan(clips: int) -> dict[str, float]:
+    exact, each = zoo.load_pretrained("vgan"), torch.arange(clips)
+    asked = {"digit": each % 10, "direction": each % 8, "speed": each % 2}
+    latent = torch.randn(clips, exact.config.latent_dim, generator=torch.Generator().manual_seed(0))
+    videos = []
+    for model in (exact, rounded(exact)):
+        with model.inference():
+            videos.append(model.streams(latent, asked)["video"])
+    away = (videos[0] - videos[1]).abs() * 127.5
+    return {"levels_mean": away.mean().item(), "levels_most": away.max().item()}
+
+
 def main() -> None:
     """Measures, writes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fast", action="store_true", help="eight clips of each; writes nothing")
     fast = parser.parse_args().fast
     torch.set_num_threads(1)
+    clips = 8 if fast else CLIPS
+    measures = {
+        "vqvae": vqvae,
+        "vgan": vgan,
+        "videogpt": partial(prior, "videogpt"),
+        "fusion": partial(prior, "fusion"),
+    }
     rows = {}
-    for name in ("videogpt", "fusion"):
-        rows[name] = measure(name, 8 if fast else CLIPS)
+    for name, measure in measures.items():
+        rows[name] = measure(clips)
         print(name, rows[name], flush=True)
     if fast:
         return
-    protocol = {"held_out_clips": CLIPS, "bits": 8, "weights_sha256": {name: zoo.shipped_hash(name) for name in rows}}
+    protocol = {"clips": CLIPS, "bits": 8, "weights_sha256": {name: zoo.shipped_hash(name) for name in rows}}
     stated = {"command": "python results/rounding.py", **environment(), "date": date.today().isoformat()}
     write_json(OUT, {**stated, "protocol": protocol, "rows": rows})
 

@@ -21,7 +21,7 @@ export function read(caption, { vocabulary, longest, digits }) {
 }
 
 /** The copies that are asked, [caption, frames] each, and their weights, for guidance g of the caption and f of frames. */
-export function mix(caption, frames) {
+function mix(caption, frames) {
   if (caption && frames) return [[[1, 1], [0, 1], [0, 0]], (g, f) => [g, f - g, 1 - f]]; // eq. (fusion-guidance)
   if (caption || frames) return [[[caption, frames], [0, 0]], (g, f) => (caption ? [g, 1 - g] : [f, 1 - f])];
   return [[[0, 0]], () => [1]];

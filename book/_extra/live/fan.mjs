@@ -13,7 +13,7 @@ const [LOW, HIGH] = [6, 26]; // what the square with the tracks shows: the centr
 const SQUARE = 192; // its side
 
 /** The centre of the ink of a frame, [x, y] in pixels, from its left and upper edge. */
-export function centre(pixels) {
+function centre(pixels) {
   let [sum, x, y] = [0, 0, 0];
   pixels.forEach((value, k) => {
     const ink = (value + 1) / 2;
@@ -25,7 +25,7 @@ export function centre(pixels) {
 }
 
 /** Root mean square way of points from their common centre. */
-export function spread(points) {
+function spread(points) {
   const mean = [0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
   const squares = points.map(([x, y]) => (x - mean[0]) ** 2 + (y - mean[1]) ** 2);
   return Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / points.length);

@@ -5,7 +5,7 @@ const LEAK = 0.2; // slope of the leaky ReLU for negative numbers
 const sigmoid = (a) => 1 / (1 + Math.exp(-a));
 
 /** Linear layers with leaky ReLU between them. A layer's weights are `w` (out, in) and `b` (out), as in torch. */
-export class MLP {
+class MLP {
   constructor(sizes, uniform) {
     this.sizes = sizes;
     this.layers = sizes.slice(1).map((out, index) => {

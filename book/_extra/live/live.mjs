@@ -121,7 +121,7 @@ export function onTheme(redraw) {
 }
 
 /** Calls `frame` before each picture of the screen while it runs; rests while `element` is out of sight. */
-export function loop(element, frame) {
+function loop(element, frame) {
   let running = false;
   let inSight = true;
   let waiting = 0;

@@ -18,7 +18,7 @@ async function fetched(address, what) {
 }
 
 /** SHA-256 in hex digits; the browser's own is not there on every site. */
-export function sha256(bytes) {
+function sha256(bytes) {
   const primes = [];
   for (let n = 2; primes.length < 64; n++) if (primes.every((p) => n % p)) primes.push(n);
   const fraction = (x) => ((x % 1) * 2 ** 32) | 0;

@@ -9,7 +9,7 @@ const END = 10; // of the push: there the mask is shut, or open, everywhere
 const LATENTS = 24;
 
 /** A mask in (0, 1) whose logit is pushed by so much. */
-export function pushed(mask, by) {
+function pushed(mask, by) {
   if (Math.abs(by) >= END) return mask.map(() => (by > 0 ? 1 : 0));
   const odds = Math.exp(by);
   return mask.map((m) => (m * odds) / (m * odds + 1 - m));
